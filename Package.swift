@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    // Stored properties of a class in another module are checked dynamically otherwise, at three
+    // times the cost of the access. Debug and test builds keep the checks.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+]
+
+let testing: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A room of the house: it sees what its arrows lead down to, and nothing else.
+func room(_ name: String, sees dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: [], swiftSettings: house)
+}
+
+/// The tests of a room mirror it file for file.
+func tests(of name: String, with dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies,
+        swiftSettings: testing)
+}
+
+let package = Package(
+    name: "martlet",
+    products: [.executable(name: "martlet", targets: ["martlet"])],
+    targets: [
+        .systemLibrary(name: "CKernel"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCapability", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+
+        room("Kernel", sees: ["CKernel", "CCapability"]),
+        room("Configuration"),
+        room("Protocols", sees: ["Configuration"]),
+        room("Telemetry", sees: ["Kernel", "Configuration"]),
+        room("TLS", sees: ["Kernel", "Configuration", "COpenSSL"]),
+        room("Proxy", sees: ["TLS", "Telemetry", "Protocols", "Kernel", "Configuration"]),
+        room("Processes", sees: ["Proxy", "TLS", "Telemetry", "Protocols", "Kernel", "Configuration"]),
+        .executableTarget(
+            name: "martlet", dependencies: ["Processes", "Proxy", "TLS", "Telemetry", "Protocols", "Kernel", "Configuration"],
+            swiftSettings: house),
+
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: testing),
+        tests(of: "Kernel"),
+        tests(of: "Configuration"),
+        tests(of: "Protocols", with: ["Configuration"]),
+        tests(of: "Telemetry", with: ["Kernel", "Configuration"]),
+        tests(of: "TLS", with: ["Configuration"]),
+        tests(of: "Proxy", with: ["Kernel", "Configuration", "Protocols", "Telemetry", "TLS"]),
+        tests(of: "Processes", with: ["Kernel", "Configuration", "Proxy", "Telemetry", "TLS", "Protocols"]),
+        .testTarget(name: "ArchitectureTests", dependencies: ["Processes", "Configuration", "TestSupport"], swiftSettings: testing),
+        .testTarget(name: "EndToEndTests", dependencies: ["martlet", "TestSupport"], swiftSettings: testing),
+    ]
+)

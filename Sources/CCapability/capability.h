@@ -1,0 +1,2 @@
+/* libcap as Swift sees it. */
+#include <sys/capability.h>

@@ -1,0 +1,44 @@
+/*
+ * What Linux offers and Swift's Glibc module does not show: headers it leaves out, and functions
+ * that are variadic, macros, or GNU extensions. Prototypes and static inline shims only. No GNU
+ * feature macro is set here: it would change headers that the Glibc module has already read.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+#include <fcntl.h>
+#include <glob.h>
+
+extern char **environ;
+
+static inline char **kernel_environment(void) { return environ; }
+static inline void kernel_set_environment(char **value) { environ = value; }
+
+static inline int kernel_accept4(int listener, struct sockaddr *address, socklen_t *length, int flags) {
+    return (int)syscall(SYS_accept4, listener, address, length, flags);
+}
+
+static inline int kernel_open(const char *path, int flags, mode_t mode) {
+    return open(path, flags, mode);
+}
+
+static inline int kernel_fcntl(int descriptor, int command, int argument) {
+    return fcntl(descriptor, command, argument);
+}
+
+static inline int kernel_prctl(int option, unsigned long argument) {
+    return prctl(option, argument, 0UL, 0UL, 0UL);
+}
+
+static inline int kernel_wait_exited(int status) { return WIFEXITED(status); }
+static inline int kernel_wait_exit_code(int status) { return WEXITSTATUS(status); }
+static inline int kernel_wait_signal(int status) { return WTERMSIG(status); }
+static inline int kernel_wait_dumped_core(int status) { return WCOREDUMP(status) != 0; }

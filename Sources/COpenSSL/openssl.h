@@ -1,0 +1,2 @@
+/* OpenSSL as Swift sees it. */
+#include <openssl/crypto.h>

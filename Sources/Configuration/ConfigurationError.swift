@@ -1,0 +1,37 @@
+/// Why a configuration is refused, in nginx's words (`config-language.md`, section 5).
+package struct ConfigurationError: Error, Equatable, Sendable {
+    /// nginx's level for it: everything is `emerg` but an unreadable file.
+    package enum Level: String, Sendable { case emerg, crit }
+
+    package let level: Level
+    /// The whole message: text, errno in parentheses, and position, where there are such.
+    package let message: String
+    /// Whether the syntax had been found good before: `-t` then says so first.
+    package let isAfterParsing: Bool
+
+    package init(
+        _ text: String, at position: Position? = nil, level: Level = .emerg, isAfterParsing: Bool = false
+    ) {
+        self.level = level
+        message = position.map { "\(text) \($0)" } ?? text
+        self.isAfterParsing = isAfterParsing
+    }
+}
+
+/// What a directive's handler finds wrong with its words. The language adds name and position.
+package enum DirectiveFault: Error, Equatable, Sendable {
+    /// Completes `"NAME" directive …`: `is duplicate`, `invalid value`, `invalid number`.
+    case directive(String)
+    /// A message of its own, to which only the position is added.
+    case message(String)
+
+    package static let duplicate = directive("is duplicate")
+    package static let invalidValue = directive("invalid value")
+    package static let invalidNumber = directive("invalid number")
+
+    /// Something the file may say one day: clear words instead of silence, so that nobody believes
+    /// it to be in force. `what` is what was written, such as `starttls on`.
+    package static func notSupported(_ what: String) -> DirectiveFault {
+        .message("\"\(what)\" is not supported by this version of martlet")
+    }
+}

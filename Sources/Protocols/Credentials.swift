@@ -1,0 +1,47 @@
+/// How a client proved who it is, as the auth server is told in `Auth-Method`.
+package enum AuthMethod: String, Sendable, CaseIterable {
+    case plain, apop, cramMD5 = "cram-md5", external, none, xoauth2, oauthbearer
+
+    /// Whether the secret is a password or token that an upstream can be given.
+    package var secretIsPassword: Bool {
+        switch self {
+        case .plain, .xoauth2, .oauthbearer: true
+        case .apop, .cramMD5, .external, .none: false
+        }
+    }
+}
+
+/// What a client offered as proof of who it is.
+package struct Credentials: Sendable, Equatable {
+    package let method: AuthMethod
+    package var login: [UInt8]
+    /// The password or token; for APOP and CRAM-MD5 the client's digest; nil where there is none.
+    package var secret: Secret?
+    /// The challenge that the digest answers, APOP and CRAM-MD5 only.
+    package let salt: [UInt8]?
+    /// What an SMTP client has said of itself and its message, method `none` only.
+    package let envelope: SMTPEnvelope?
+
+    package init(
+        method: AuthMethod, login: [UInt8], secret: Secret?, salt: [UInt8]? = nil, envelope: SMTPEnvelope? = nil
+    ) {
+        self.method = method
+        self.login = login
+        self.secret = secret
+        self.salt = salt
+        self.envelope = envelope
+    }
+}
+
+/// An unauthenticated SMTP client's words, each the raw line without its end (`mail-smtp.md`, section 6).
+package struct SMTPEnvelope: Sendable, Equatable {
+    package let helo: [UInt8]
+    package let from: [UInt8]
+    package let to: [UInt8]
+
+    package init(helo: [UInt8], from: [UInt8], to: [UInt8]) {
+        self.helo = helo
+        self.from = from
+        self.to = to
+    }
+}

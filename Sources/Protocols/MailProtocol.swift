@@ -1,0 +1,218 @@
+import Configuration
+
+/// A mail protocol with the settings of one server block: it makes the two dialogues of each session.
+/// Built once per server block, so capability lines and the like are composed here, not per session.
+package protocol MailProtocol: Sendable {
+    /// The word of the `protocol` directive, and of `Auth-Protocol`: `imap`, `pop3`, `smtp`.
+    static var name: String { get }
+    /// The ports that imply the protocol where no `protocol` directive does (`mail-directives.md`, section 3).
+    static var wellKnownPorts: [UInt16] { get }
+    /// The directives of this protocol.
+    static var settings: any SettingsGroup.Type { get }
+
+    init(_ settings: Settings, policy: DialoguePolicy)
+
+    /// How many bytes one command may take, its literals included.
+    var clientBufferSize: Int { get }
+    /// How long a client must stay silent before the greeting, and what it hears if it does not
+    /// (`mail-smtp.md`, section 1). Nil: greet at once.
+    var greetingDelay: Duration? { get }
+    /// Whether dialogues of this server may use `DialogueStart.challenge`.
+    var usesChallenge: Bool { get }
+    /// Whether `Client-Host` goes into the question to the auth server.
+    var tellsClientHost: Bool { get }
+    /// The mechanisms of this server that only an auth server can answer (`APOP`, `CRAM-MD5`,
+    /// `EXTERNAL`), by the directive and word that ask for each, such as `imap_auth cram-md5`.
+    var needsAuthServer: [String] { get }
+
+    func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue
+}
+
+/// Every mail protocol there is. A new one is a folder beside these and a line here.
+package let mailProtocols: [any MailProtocol.Type] = [IMAP.self, POP3.self, SMTP.self]
+
+/// What the server block says of every dialogue, whatever its protocol.
+package struct DialoguePolicy: Sendable {
+    package var serverName: [UInt8]
+    package var startTLS: StartTLS
+    package var maxErrors: Int
+    package var maxCommands: Int
+    package var proxiesSMTPAuth: Bool
+    package var sendsXCLIENT: Bool
+
+    package init(
+        serverName: [UInt8], startTLS: StartTLS = .off, maxErrors: Int = 5, maxCommands: Int = 1000,
+        proxiesSMTPAuth: Bool = false, sendsXCLIENT: Bool = true
+    ) {
+        self.serverName = serverName
+        self.startTLS = startTLS
+        self.maxErrors = maxErrors
+        self.maxCommands = maxCommands
+        self.proxiesSMTPAuth = proxiesSMTPAuth
+        self.sendsXCLIENT = sendsXCLIENT
+    }
+}
+
+/// `starttls`: not offered, offered, or demanded before any login.
+package enum StartTLS: Sendable { case off, on, only }
+
+/// What is different for every session: dialogues ask neither the clock nor the kernel.
+package struct DialogueStart: Sendable {
+    /// 64 random bits from the kernel, for the challenge `<challenge.time@server_name>`.
+    package let challenge: UInt64
+    /// Seconds since 1970.
+    package let time: Int
+
+    package init(challenge: UInt64, time: Int) {
+        self.challenge = challenge
+        self.time = time
+    }
+}
+
+/// The client's side of a session up to its login: bytes in, decisions out.
+package protocol ClientDialogue: Sendable {
+    /// The first line, sent before anything is read.
+    func greeting() -> [UInt8]
+
+    /// Reads one command from the first byte of `input` on and decides. Called again at once while
+    /// the answer is `.reply`, with the bytes that remain; after `.awaitInput` with more of them.
+    mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep
+
+    /// A command has filled the whole buffer and is not complete: the farewell to it.
+    mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep
+
+    /// TLS has begun: everything said in the clear is forgotten.
+    mutating func forgetPlaintext()
+
+    /// The credentials of the last `.authenticate` were refused.
+    /// - Parameter thenCloses: whether the refusal is the last word (no `Auth-Wait`).
+    mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction
+
+    /// What to say before closing for a reason that is not the client's last command.
+    func farewell(_ reason: Farewell) -> [UInt8]
+
+    /// The other side of the session, once a route is known.
+    /// - Parameter credentials: those of the last `.authenticate`, with what the auth server replaced in them.
+    func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue
+}
+
+/// A decision, and how much of the input it has used up.
+package struct ClientStep: Sendable {
+    package let byteCount: Int
+    package let action: ClientAction
+    /// What the log should know, in nginx's words, without a password (level info).
+    package let note: String?
+
+    package init(byteCount: Int, _ action: ClientAction, note: String? = nil) {
+        self.byteCount = byteCount
+        self.action = action
+        self.note = note
+    }
+}
+
+package enum ClientAction: Sendable, Equatable {
+    /// The command is not complete.
+    case awaitInput
+    /// Say this and go on.
+    case reply([UInt8])
+    /// Say this, discard all input, and let the handshake begin.
+    case startTLS(after: [UInt8])
+    /// Ask whether these are good. No reply until that is known.
+    case authenticate(Credentials)
+    /// Say this and close.
+    case close(after: [UInt8])
+}
+
+/// Why a session ends other than by its own commands. Each protocol has its words for it.
+package enum Farewell: Sendable, CaseIterable {
+    /// A fault of ours, of the auth server's or of the upstream's.
+    case internalError
+    case certificateError
+    case noRequiredCertificate
+    /// `timeout` ran out before login.
+    case timedOut
+    /// The server is going down, or this worker's configuration has been replaced.
+    case shuttingDown
+    /// No room for another session.
+    case tooManyConnections
+    /// The client spoke before its turn (SMTP's greeting delay).
+    case spokeTooSoon
+}
+
+/// A login that was refused, and in whose words.
+package struct Refusal: Sendable, Equatable {
+    package enum Text: Sendable, Equatable {
+        /// A message that the protocol's reply carries: `TAG NO message`, `-ERR message`, `CODE message`.
+        case message([UInt8])
+        /// The upstream's whole reply, in this protocol already, each line with its CR LF.
+        case reply([UInt8])
+    }
+    package let text: Text
+    /// SMTP's reply code, such as `451 4.3.0`; nil: `535 5.7.0`. Only digits, dots and spaces.
+    package let smtpCode: [UInt8]?
+    /// What OAuth clients are told before the final reply, base64 (`mail-imap.md`, section 7).
+    package let saslError: [UInt8]?
+
+    package init(_ text: Text, smtpCode: [UInt8]? = nil, saslError: [UInt8]? = nil) {
+        self.text = text
+        self.smtpCode = smtpCode
+        self.saslError = saslError
+    }
+}
+
+/// What a login at an upstream depends on, beside the credentials.
+package struct UpstreamTerms: Sendable {
+    /// The client's address as `XCLIENT` names it (`IPV6:` before IPv6 ones); nil for a UNIX socket.
+    package var clientAddress: [UInt8]?
+    /// `[UNAVAILABLE]`, `[TEMPUNAVAIL]` or the client's host name.
+    package var clientHost: [UInt8]
+    /// Whether nobody has checked the credentials yet (`proxy_pass`): the upstream must do it, so they
+    /// are always put to it, OAuth tokens by their own mechanism, and its word on them is a refusal.
+    package var upstreamDecides: Bool
+
+    package init(clientAddress: [UInt8]?, clientHost: [UInt8] = Array("[UNAVAILABLE]".utf8), upstreamDecides: Bool = false) {
+        self.clientAddress = clientAddress
+        self.clientHost = clientHost
+        self.upstreamDecides = upstreamDecides
+    }
+}
+
+/// The login at an upstream: bytes in, decisions out.
+package protocol UpstreamDialogue: Sendable {
+    /// What the session is doing now, as a log line ends: `reading response from upstream`,
+    /// `sending user name to upstream` … (`mail-proxy.md`, section 8).
+    var activity: String { get }
+
+    /// Reads one reply line, or more where the decision needs more, from the first byte of `input` on.
+    /// Called again at once while bytes remain and the answer is not `.awaitInput`.
+    mutating func receive(_ input: Span<UInt8>) -> UpstreamStep
+}
+
+package struct UpstreamStep: Sendable {
+    package let byteCount: Int
+    package let action: UpstreamAction
+
+    package init(byteCount: Int, _ action: UpstreamAction) {
+        self.byteCount = byteCount
+        self.action = action
+    }
+}
+
+package enum UpstreamAction: Sendable, Equatable {
+    /// The reply is not complete.
+    case awaitInput
+    /// A line that changes nothing was read; go on.
+    case skip
+    /// Send this and await the reply.
+    case send(Secret)
+    /// The upstream is logged in. `reply` is the first thing the client hears of it.
+    case accepted(reply: [UInt8])
+    /// The upstream refused the credentials themselves, with this whole reply.
+    case refused(reply: [UInt8], saslError: [UInt8]?)
+    /// The upstream said something that no login can follow, this whole reply.
+    case failed(reply: [UInt8])
+    /// The login needs a password and there is none.
+    case noPassword
+    /// More than any login needs came before a decision.
+    case tooLong
+}

@@ -1,0 +1,64 @@
+/// A way to log in (RFC 4422). One file for each, and one line in `saslMechanisms`.
+package protocol SASLMechanism: Sendable {
+    /// As clients ask for it and capability lines show it: `PLAIN`.
+    static var name: String { get }
+    /// As `imap_auth`, `pop3_auth` and `smtp_auth` say it: `plain`.
+    static var keyword: String { get }
+    /// Whether clients may use it though no directive lists it (nginx: PLAIN and LOGIN).
+    static var isAlwaysAccepted: Bool { get }
+    /// Whether a client may send its first response along with the command.
+    static var takesInitialResponse: Bool { get }
+    /// Whether only an auth server can judge it, because no password ever reaches us.
+    static var needsAuthServer: Bool { get }
+
+    /// - Parameter salt: `<random.time@server_name>`, for mechanisms that challenge with it.
+    init(salt: [UInt8])
+
+    /// What the server says first where the client has sent no initial response, before base64.
+    var firstChallenge: [UInt8] { get }
+    /// Takes a decoded response.
+    mutating func receive(_ response: [UInt8]) -> SASLStep
+}
+
+package enum SASLStep: Sendable, Equatable {
+    /// Ask on, with this challenge, before base64.
+    case challenge([UInt8])
+    case credentials(Credentials)
+    /// What was sent cannot be read; `note` is nginx's log line for it.
+    case malformed(note: String)
+}
+
+/// Every mechanism, in the order in which capability lines show them.
+package let saslMechanisms: [any SASLMechanism.Type] = [
+    Plain.self, Login.self, CRAMMD5.self, External.self, XOAUTH2.self, OAUTHBEARER.self,
+]
+
+/// One AUTHENTICATE or AUTH command of any protocol, from its mechanism's name to credentials.
+package struct SASLExchange: Sendable {
+    package enum Outcome: Sendable, Equatable {
+        /// Send this challenge, base64 already, in the protocol's continuation line.
+        case challenge([UInt8])
+        case credentials(Credentials)
+        /// The protocol's invalid-command reply.
+        case failed(note: String?)
+    }
+
+    private var mechanism: any SASLMechanism
+
+    /// Starts an exchange.
+    /// - Parameters:
+    ///   - name: the mechanism as the client wrote it, in any case.
+    ///   - enabled: the keywords that the server's directive lists.
+    ///   - initialResponse: base64, nil where the client sent none.
+    /// - Returns: the first outcome, and the exchange if it goes on.
+    package static func begin(
+        _ name: Span<UInt8>, enabled: [String], initialResponse: [UInt8]?, salt: [UInt8]
+    ) -> (Outcome, SASLExchange?) {
+        preconditionFailure("to be written with the mechanisms")
+    }
+
+    /// Takes the client's next line, base64, without its end and cut at the first space.
+    package mutating func receive(_ line: [UInt8]) -> Outcome {
+        preconditionFailure("to be written with the mechanisms")
+    }
+}
