@@ -1,4 +1,4 @@
-import Configuration
+package import Configuration
 
 /// A mail protocol with the settings of one server block: it makes the two dialogues of each session.
 /// Built once per server block, so capability lines and the like are composed here, not per session.

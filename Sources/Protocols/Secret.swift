@@ -2,9 +2,11 @@
 /// holder lets go of them.
 package struct Secret: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
     private final class Storage: Sendable {
-        nonisolated(unsafe) var bytes: [UInt8]
-        init(_ bytes: consuming [UInt8]) { self.bytes = bytes }
-        deinit { overwrite(&bytes) }
+        // Written in deinit alone, when nobody else can read.
+        nonisolated(unsafe) private var hidden: [UInt8]
+        var bytes: [UInt8] { unsafe hidden }
+        init(_ bytes: consuming [UInt8]) { unsafe hidden = bytes }
+        deinit { unsafe overwrite(&hidden) }
     }
     private let storage: Storage
 

@@ -1,0 +1,11 @@
+/// To be written.
+package struct OAUTHBEARER: SASLMechanism {
+    package static let name = "OAUTHBEARER"
+    package static let keyword = "oauthbearer"
+    package static let isAlwaysAccepted = false
+    package static let takesInitialResponse = true
+    package static let needsAuthServer = false
+    package init(salt: [UInt8]) {}
+    package var firstChallenge: [UInt8] { [] }
+    package mutating func receive(_ response: [UInt8]) -> SASLStep { .malformed(note: "") }
+}
