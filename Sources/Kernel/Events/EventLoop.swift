@@ -78,10 +78,11 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         closed.append(source)
     }
 
-    /// Stops watching a source whose descriptor is about to be closed, which takes it out of epoll's set.
+    /// Stops watching a source whose descriptor is about to be closed. That takes a stream out of epoll's
+    /// set; what other processes hold too, such as a listener, must be taken out by hand.
     @LoopActor func forget(_ source: EventSource) {
         guard source.isWatched else { return }
-        if case .epoll = poller {
+        if source.isStream, case .epoll = poller {
             source.isWatched = false
             closed.append(source)
         } else {
