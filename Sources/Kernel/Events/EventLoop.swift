@@ -121,7 +121,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         runJobs()
         for readiness in found { tell(readiness) }
         runJobs()
-        while !afterTurn.isEmpty {
+        if !afterTurn.isEmpty {
+            // What these put off again waits for the next turn, so that sockets get theirs.
             let actions = afterTurn
             afterTurn.removeAll(keepingCapacity: true)
             for action in actions { action() }

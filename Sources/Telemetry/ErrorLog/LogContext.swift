@@ -19,7 +19,13 @@ package struct LogContext: Sendable {
         self.activity = activity
     }
 
+    /// The session's number alone, for the line that precedes all context.
+    package static func numbered(_ connection: UInt64) -> LogContext {
+        LogContext(connection: connection, client: "", server: "")
+    }
+
     var text: String {
+        if client.isEmpty { return "" }
         var text = activity.isEmpty ? "" : " while \(activity)"
         text += ", client: \(client)\(usesStartTLS ? " using starttls" : ""), server: \(server)"
         if !login.isEmpty { text += ", login: \"\(String(decoding: login, as: UTF8.self))\"" }
