@@ -2,6 +2,7 @@
 package struct Schema: Sendable {
     /// In nginx's merge order, which decides whose fault is found first.
     package let groups: [any SettingsGroup.Type]
+    /// What a whole nginx has and we have not.
     package let passedOver: [PassedOver]
     /// Each directive by its name, in the order of the groups where several blocks have one of that name.
     private let entries: [[UInt8]: [Entry]]
@@ -50,12 +51,14 @@ package struct PassedOver: Sendable, Equatable {
     /// Completes `"NAME" block …`.
     package let reason: String
 
+    /// A block, read past to the brace that closes it.
     package static func block(
         _ name: String, in blocks: [Block] = [.main], because reason: String = "is not for a mail proxy"
     ) -> PassedOver {
         PassedOver(name: name, blocks: blocks, isBlock: true, reason: reason)
     }
 
+    /// A directive with any words.
     package static func directive(
         _ name: String, in blocks: [Block] = [.main], because reason: String = "is not for a mail proxy"
     ) -> PassedOver {
@@ -73,6 +76,7 @@ extension Schema {
         package let arity: Arity
         let action: Action
 
+        /// Whether a brace follows its words, rather than a semicolon.
         package var isBlock: Bool {
             switch action {
             case .open: true
@@ -81,6 +85,7 @@ extension Schema {
             }
         }
 
+        /// Whether it is known only to be read past.
         package var isPassedOver: Bool {
             if case .passOver = action { true } else { false }
         }
