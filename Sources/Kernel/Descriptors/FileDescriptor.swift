@@ -52,3 +52,10 @@ package func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
         }
     }
 }
+
+extension FileDescriptor {
+    /// Another descriptor of the same thing, closed by an exec.
+    package static func duplicate(of number: CInt) throws(KernelError) -> FileDescriptor {
+        FileDescriptor(owning: try retrying("fcntl(F_DUPFD_CLOEXEC)") { kernel_fcntl(number, F_DUPFD_CLOEXEC, 0) })
+    }
+}

@@ -60,6 +60,12 @@ package enum Files {
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Fails as opening the file for writing would, where it cannot be made.
+    package static func checkWritableFolder(of path: String) throws(KernelError) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open()") }
+    }
+
     /// Gives a log file to the user that workers run as, so that they can open it again.
     package static func setOwner(_ path: String, to user: UInt32) throws(KernelError) {
         var status = stat()

@@ -26,6 +26,17 @@ extension EventSource {
         }
     }
 
+    /// Waits for the next message, outside the loop, for a process that has nothing else to do.
+    /// - Returns: nil where the other process is gone.
+    package func awaitMessage() -> UInt8? {
+        while true {
+            let (message, isClosed) = receiveMessage()
+            if message != nil || isClosed { return message }
+            var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            poll(&request, 1, -1)
+        }
+    }
+
     /// Sends a message.
     /// - Returns: false where the channel is full or gone.
     package func send(message: UInt8) -> Bool {

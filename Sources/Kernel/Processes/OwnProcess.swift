@@ -10,6 +10,14 @@ package enum OwnProcess {
     /// Leaves at once, with nothing flushed and nobody told.
     package static func exit(_ code: Int32) -> Never { _exit(code) }
 
+    /// Stops this thread, the only one, for a while.
+    package static func sleep(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        var wanted = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        var rest = timespec()
+        while nanosleep(&wanted, &rest) != 0 && errno == EINTR { wanted = rest }
+    }
+
     /// Becomes the leader of a session of its own, without a terminal; the standard input and output
     /// become `/dev/null` (`processes.md`, section 2).
     package static func detach() throws(KernelError) {

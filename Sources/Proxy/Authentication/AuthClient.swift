@@ -12,7 +12,7 @@ import Protocols
     static let maximumPipelined = 4
 
     let address: SocketAddress
-    private let worker: WorkerServices
+    fileprivate let worker: WorkerServices
     private var waiting: [AuthQuestion] = []
     private var idle: [AuthConnection] = []
     private var connectionCount = 0
@@ -180,7 +180,7 @@ import Protocols
 
     private func proceed() {
         connection.flush()
-        let buffer = client.sharedBuffer
+        let buffer = client.worker.buffer
         while connection.canRead {
             let before = connection.input.count
             connection.read(through: buffer, limit: AuthResponse.maximumByteCount)

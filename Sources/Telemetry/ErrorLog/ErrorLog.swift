@@ -13,14 +13,21 @@ package import Kernel
     }
 
     package let destinations: [Destination]
-    /// The least severe level that any destination takes.
-    package let level: LogLevel
+    /// The least severe level that any destination takes, where there is one.
+    private let level: LogLevel?
     /// Whether records of `warn` and worse also go to the terminal: until the server runs.
     package var copiesToTerminal = false
 
     package init(_ destinations: [Destination]) {
         self.destinations = destinations
-        level = destinations.map(\.level).max() ?? .emerg
+        level = destinations.map(\.level).max()
+    }
+
+    /// A log of no destination: what matters reaches the terminal.
+    package static func forTerminalOnly() -> ErrorLog {
+        let log = ErrorLog([])
+        log.copiesToTerminal = true
+        return log
     }
 
     /// Writes a record. The message is not even made where no destination takes it.
@@ -28,11 +35,12 @@ package import Kernel
         _ level: LogLevel, _ message: @autoclosure () -> String, reason: String? = nil, context: LogContext? = nil
     ) {
         let isForTerminal = copiesToTerminal && level <= .warn
-        guard level <= self.level || isForTerminal else { return }
+        let isForFiles = self.level.map { level <= $0 } ?? false
+        guard isForFiles || isForTerminal else { return }
         let line = LogLine(level, message(), reason: reason, context: context)
         let now = WallClock.secondsSinceEpoch
         var hasReachedTerminal = false
-        if level <= self.level {
+        if isForFiles {
             let bytes = line.bytes(at: WallClock(secondsSinceEpoch: now), process: OwnProcess.id)
             for destination in destinations where level <= destination.level {
                 destination.file.write(bytes, at: now)
