@@ -17,10 +17,10 @@ extension Directive {
 
     /// Pairs of words, one in each directive.
     package static func pairs(
-        _ name: String, in blocks: [Block], sets setting: Property<[WordPair]>
+        _ name: String, in blocks: [Block], sets setting: Property<[NamedValue]>
     ) -> Directive {
         list(name, in: blocks, takes: .exactly(2), sets: setting) { words in
-            zip(words, words.dropFirst()).map { WordPair(name: $0, value: $1) }
+            zip(words, words.dropFirst()).map { NamedValue(name: $0, value: $1) }
         }
     }
 
@@ -70,7 +70,7 @@ extension Directive {
 }
 
 /// Two words that belong together, such as a header's name and value.
-package struct WordPair: Sendable, Equatable {
+package struct NamedValue: Sendable, Equatable {
     package let name: Word
     package let value: Word
 
