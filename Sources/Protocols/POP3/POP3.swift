@@ -48,8 +48,7 @@ struct POP3CapabilityLists: Sendable {
     /// In the clear, before USER.
     let inTheClear: [UInt8]
 
-    init(_ capabilities: [Word], mechanisms: [String], startTLS: StartTLS) {
-        let words = capabilities.map(\.bytes)
+    init(_ words: [[UInt8]], mechanisms: [String], startTLS: StartTLS) {
         let sasl = Array((["SASL"] + mechanisms).joined(separator: " ").utf8)
         let stls = Array("STLS".utf8)
         full = Self.list(words + [sasl])

@@ -48,7 +48,7 @@ struct SMTPCapabilityLists: Sendable {
         let mechanisms = enabledMechanisms(settings.auth).map { $0.name }
         let auth = mechanisms.isEmpty ? [] : [Array((["AUTH"] + mechanisms).joined(separator: " ").utf8)]
         let startTLS = [Array("STARTTLS".utf8)]
-        let entries = [policy.serverName] + settings.capabilities.map(\.bytes)
+        let entries = [policy.serverName] + settings.capabilities
         overTLS = Self.reply(entries + auth)
         inTheClear =
             switch policy.startTLS {
