@@ -1,0 +1,58 @@
+/// What an SMTP client says before its session is relayed (RFC 5321, RFC 4954, RFC 3207).
+package enum SMTPCommand: Equatable, Sendable {
+    /// Nil where there was not exactly one argument.
+    case helo([UInt8]?), ehlo([UInt8]?)
+    case auth(mechanism: [UInt8], initialResponse: Secret?)
+    /// AUTH with no argument, and with more than it can have.
+    case bareAuth, overfullAuth
+    case mail(EnvelopeLine), rcpt(EnvelopeLine)
+    case noop, rset, quit, startTLS
+    /// Commands that exist, and that nobody gets an answer to before a login.
+    case vrfy, expn, help
+
+    /// A line that is kept as it came, for the auth server and the upstream to judge.
+    package struct EnvelopeLine: Equatable, Sendable {
+        /// The line from its command word to the end of its last argument, inner spaces included.
+        package let text: [UInt8]
+        package let hasArguments: Bool
+    }
+
+    /// How many arguments any command may have; one more makes the line unreadable.
+    static let maxArguments = 11
+
+    /// Parses the command that starts at the first byte (`mail-smtp.md`, section 2).
+    package static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPCommand> {
+        guard let line = bytes.line() else { return .incomplete }
+        do throws(ParseFault) {
+            return .complete(try command(on: line, of: bytes), byteCount: line.end)
+        } catch {
+            return .invalid(error, byteCount: line.end)
+        }
+    }
+
+    private static func command(on line: Line, of bytes: Span<UInt8>) throws(ParseFault) -> SMTPCommand {
+        let verb = try line.verb(of: bytes)
+        let words = try line.words(of: bytes, atMost: 1 + maxArguments)
+        guard let last = words.last else { throw .command }
+        let arguments = words.dropFirst().map { bytes.bytes(in: $0) }
+        let whole = EnvelopeLine(text: bytes.bytes(in: 0..<last.upperBound), hasArguments: !arguments.isEmpty)
+        return switch (verb, arguments.count) {
+        case ("HELO", let count): .helo(count == 1 ? arguments[0] : nil)
+        case ("EHLO", let count): .ehlo(count == 1 ? arguments[0] : nil)
+        case ("AUTH", 0): .bareAuth
+        case ("AUTH", 1): .auth(mechanism: arguments[0], initialResponse: nil)
+        case ("AUTH", 2): .auth(mechanism: arguments[0], initialResponse: Secret(arguments[1]))
+        case ("AUTH", _): .overfullAuth
+        case ("MAIL", _): .mail(whole)
+        case ("RCPT", _): .rcpt(whole)
+        case ("NOOP", _): .noop
+        case ("RSET", _): .rset
+        case ("QUIT", _): .quit
+        case ("STARTTLS", _): .startTLS
+        case ("VRFY", _): .vrfy
+        case ("EXPN", _): .expn
+        case ("HELP", _): .help
+        default: throw .command
+        }
+    }
+}
