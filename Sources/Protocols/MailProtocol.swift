@@ -213,6 +213,9 @@ package enum UpstreamAction: Sendable, Equatable {
     case failed(reply: [UInt8])
     /// The login needs a password and there is none.
     case noPassword
+    /// Login or password hold bytes that would end a line or field of this protocol early. Nothing of
+    /// them has been said, and the client's login is refused.
+    case unspeakable
     /// More than any login needs came before a decision.
     case tooLong
 }

@@ -22,4 +22,18 @@ package struct Plain: SASLMechanism {
         let password = Secret(Array(response[(second + 1)...]))
         return .credentials(Credentials(method: .plain, login: login, secret: password))
     }
+
+    /// What a client says to log in, base64. Nil where login or password hold a NUL, which would end
+    /// its field.
+    package static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
+        if login.contains(0) || password.bytes.contains(0) { return nil }
+        var message: [UInt8] = []
+        message.reserveCapacity(login.count + password.count + 2)
+        message.append(0)
+        message += login
+        message.append(0)
+        message += password.bytes
+        defer { overwrite(&message) }
+        return Secret(Base64.encode(message.span))
+    }
 }
