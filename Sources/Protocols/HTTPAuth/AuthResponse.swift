@@ -4,6 +4,11 @@ package struct AuthResponse: Sendable, Equatable {
     package let keepsConnection: Bool
     package let verdict: Verdict
 
+    package init(keepsConnection: Bool, verdict: Verdict) {
+        self.keepsConnection = keepsConnection
+        self.verdict = verdict
+    }
+
     /// What the answer means. It fails closed: whatever is not a whole, consistent yes is none.
     package enum Verdict: Sendable, Equatable {
         /// The login is good, and the mailbox is there.
