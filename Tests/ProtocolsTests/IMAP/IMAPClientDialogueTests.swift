@@ -105,6 +105,31 @@ private func hold(
             """)
     }
 
+    @Test func `nothing is read while a login is judged, and the upstream is told it under the client's tag`() {
+        var dialogue = dialogue()
+        let commands = Array("A.1 LOGIN user pass\r\nb NOOP\r\n".utf8)
+        let login = dialogue.receive(commands.span, overTLS: false)
+        guard case .authenticate(let credentials) = login.action else {
+            Issue.record("no login")
+            return
+        }
+        #expect(login.byteCount == 21)
+        let rest = Array(commands.dropFirst(login.byteCount))
+        let meanwhile = dialogue.receive(rest.span, overTLS: false)
+        #expect(meanwhile.action == .awaitInput)
+        #expect(meanwhile.byteCount == 0)
+        var upstream = dialogue.makeUpstreamDialogue(with: credentials, to: UpstreamTerms(clientAddress: nil))
+        let greeting = Array("* OK ready\r\n".utf8)
+        let said = upstream.receive(greeting.span)
+        #expect(said.action == .send(Secret(Array("A.1 LOGIN \"user\" \"pass\"\r\n".utf8))))
+    }
+
+    @Test func `a refusal of nothing has no tag`() {
+        var dialogue = dialogue()
+        let action = dialogue.refuse(Refusal(.message(Array("no".utf8))), thenCloses: false)
+        #expect(action == .reply(Array("* NO no\r\n".utf8)))
+    }
+
     @Test(arguments: [
         "a LOGIN", "a LOGIN u", "a LOGIN \"\" p", "a LOGIN u p q", "a LOGIN {0+}\r\n p", "a AUTHENTICATE",
         "a AUTHENTICATE GSSAPI", "a AUTHENTICATE CRAM-MD5", "a AUTHENTICATE EXTERNAL", "a AUTHENTICATE EXTERNAL dXNlcg==",
