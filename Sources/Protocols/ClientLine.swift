@@ -26,9 +26,9 @@ extension Line {
             let byte = bytes[index]
             if byte == .space { break }
             if letters.count == 8 || !byte.isLetter { throw .command }
-            letters.append(byte.lowercased)
+            letters.append(byte.uppercased)
         }
-        return String(decoding: letters, as: UTF8.self).uppercased()
+        return String(decoding: letters, as: UTF8.self)
     }
 
     /// Everything from the first byte behind the command word that is no space: the one argument of

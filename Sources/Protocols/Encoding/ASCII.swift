@@ -25,6 +25,11 @@ extension UInt8 {
         UInt8(ascii: "A") <= self && self <= UInt8(ascii: "Z") ? self | 0x20 : self
     }
 
+    /// The capital of a small letter; any other byte as it is.
+    package var uppercased: UInt8 {
+        UInt8(ascii: "a") <= self && self <= UInt8(ascii: "z") ? self & 0xDF : self
+    }
+
     /// The value of a decimal digit.
     package var digitValue: Int? { isDigit ? Int(self - UInt8(ascii: "0")) : nil }
 }

@@ -35,16 +35,20 @@ package enum POP3Command: Equatable, Sendable {
             return .pass(Secret(bytes.bytes(in: password)))
         default:
             let words = try line.words(of: bytes, atMost: 1 + maxArguments)
-            return try command(verb, with: words.dropFirst().map { bytes.bytes(in: $0) })
+            return try command(verb, with: words.dropFirst(), of: bytes)
         }
     }
 
-    private static func command(_ verb: String, with arguments: [[UInt8]]) throws(ParseFault) -> POP3Command {
-        switch (verb, arguments.count) {
-        case ("APOP", 2): .apop(user: arguments[0], digest: Secret(arguments[1]))
+    /// Arguments are copied only into a command that keeps them: any of them may be a password.
+    private static func command(
+        _ verb: String, with arguments: ArraySlice<Range<Int>>, of bytes: Span<UInt8>
+    ) throws(ParseFault) -> POP3Command {
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: arguments[arguments.startIndex + index]) }
+        return switch (verb, arguments.count) {
+        case ("APOP", 2): .apop(user: argument(0), digest: Secret(argument(1)))
         case ("AUTH", 0): .listMechanisms
-        case ("AUTH", 1): .auth(mechanism: arguments[0], initialResponse: nil)
-        case ("AUTH", 2): .auth(mechanism: arguments[0], initialResponse: Secret(arguments[1]))
+        case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
         case ("APOP", _), ("AUTH", _): .misused
         case ("CAPA", _): .capa
         case ("NOOP", _): .noop

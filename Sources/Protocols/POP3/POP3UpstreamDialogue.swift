@@ -19,6 +19,9 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
         case token(auth: Secret, OAuthLogin)
     }
 
+    /// How long a reply may be; an error challenge is the longest there is.
+    package static let maxLineLength = 64 * 1024
+
     private var state: State
 
     package init(_ credentials: Credentials, to route: UpstreamTerms) {
@@ -62,8 +65,9 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
         guard case .complete(let reply, let byteCount) = POP3Reply.parse(input) else {
-            return UpstreamStep(byteCount: 0, .awaitInput)
+            return UpstreamStep(byteCount: 0, input.count > Self.maxLineLength ? .tooLong : .awaitInput)
         }
+        if byteCount > Self.maxLineLength { return UpstreamStep(byteCount: byteCount, .tooLong) }
         return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
     }
 

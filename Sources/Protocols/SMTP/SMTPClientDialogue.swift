@@ -107,20 +107,18 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     private mutating func perform(_ command: SMTPCommand, overTLS: Bool) -> Decision {
-        let mustStartTLS = server.policy.startTLS == .only && !overTLS
+        if server.policy.startTLS == .only && !overTLS, let refusal = refuseInTheClear(command) { return refusal }
         switch command {
         case .helo(nil), .ehlo(nil): return reply(SMTPReply.invalidArgument)
         case .helo(let name?): return greet(name, with: server.helloReply)
         case .ehlo(let name?):
             client.speaksESMTP = true
             return greet(name, with: overTLS ? server.capabilities.overTLS : server.capabilities.inTheClear)
-        case .auth, .bareAuth, .overfullAuth:
-            return mustStartTLS ? reply(SMTPReply.invalidCommand) : beginAuth(command)
-        case .mail(let line), .rcpt(let line):
-            let answer = mustStartTLS && server.takesMailWithoutLogin ? SMTPReply.startTLSRequired : nil
-            if let answer { return reject(line, with: answer) }
-            if case .mail = command { return mail(line) }
-            return recipient(line)
+        case .auth(let mechanism, let response): return beginAuth(mechanism, response)
+        case .bareAuth: return reply(SMTPReply.invalidArgument)
+        case .overfullAuth: return reply(SMTPReply.invalidCommand)
+        case .mail(let line): return mail(line)
+        case .rcpt(let line): return recipient(line)
         case .noop: return reply(SMTPReply.done)
         case .rset:
             sender = nil
@@ -132,16 +130,23 @@ package struct SMTPClientDialogue: ClientDialogue {
         }
     }
 
+    /// What `starttls only` keeps for TLS: logins, and messages where those need no login.
+    private mutating func refuseInTheClear(_ command: SMTPCommand) -> Decision? {
+        switch command {
+        case .auth, .bareAuth, .overfullAuth: reply(SMTPReply.invalidCommand)
+        case .mail(let line), .rcpt(let line):
+            server.takesMailWithoutLogin ? reject(line, with: SMTPReply.startTLSRequired) : nil
+        default: nil
+        }
+    }
+
     private mutating func greet(_ name: [UInt8], with answer: [UInt8]) -> Decision {
         client.helo = name
         sender = nil
         return reply(answer)
     }
 
-    private mutating func beginAuth(_ command: SMTPCommand) -> Decision {
-        guard case .auth(let mechanism, let response) = command else {
-            return reply(command == .bareAuth ? SMTPReply.invalidArgument : SMTPReply.invalidCommand)
-        }
+    private mutating func beginAuth(_ mechanism: [UInt8], _ response: Secret?) -> Decision {
         let (outcome, exchange) = SASLExchange.begin(
             mechanism.span, enabled: server.auth, initialResponse: response?.bytes, salt: salt)
         return follow(outcome, of: exchange)

@@ -15,6 +15,11 @@ package enum SMTPCommand: Equatable, Sendable {
         /// The line from its command word to the end of its last argument, inner spaces included.
         package let text: [UInt8]
         package let hasArguments: Bool
+
+        init(_ words: [Range<Int>], of bytes: Span<UInt8>) {
+            text = bytes.bytes(in: 0..<(words.last?.upperBound ?? 0))
+            hasArguments = words.count > 1
+        }
     }
 
     /// How many arguments any command may have; one more makes the line unreadable.
@@ -33,18 +38,17 @@ package enum SMTPCommand: Equatable, Sendable {
     private static func command(on line: Line, of bytes: Span<UInt8>) throws(ParseFault) -> SMTPCommand {
         let verb = try line.verb(of: bytes)
         let words = try line.words(of: bytes, atMost: 1 + maxArguments)
-        guard let last = words.last else { throw .command }
-        let arguments = words.dropFirst().map { bytes.bytes(in: $0) }
-        let whole = EnvelopeLine(text: bytes.bytes(in: 0..<last.upperBound), hasArguments: !arguments.isEmpty)
-        return switch (verb, arguments.count) {
-        case ("HELO", let count): .helo(count == 1 ? arguments[0] : nil)
-        case ("EHLO", let count): .ehlo(count == 1 ? arguments[0] : nil)
+        // Arguments are copied only into a command that keeps them: any of them may be a password.
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: words[1 + index]) }
+        return switch (verb, words.count - 1) {
+        case ("HELO", let count): .helo(count == 1 ? argument(0) : nil)
+        case ("EHLO", let count): .ehlo(count == 1 ? argument(0) : nil)
         case ("AUTH", 0): .bareAuth
-        case ("AUTH", 1): .auth(mechanism: arguments[0], initialResponse: nil)
-        case ("AUTH", 2): .auth(mechanism: arguments[0], initialResponse: Secret(arguments[1]))
+        case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
         case ("AUTH", _): .overfullAuth
-        case ("MAIL", _): .mail(whole)
-        case ("RCPT", _): .rcpt(whole)
+        case ("MAIL", _): .mail(EnvelopeLine(words, of: bytes))
+        case ("RCPT", _): .rcpt(EnvelopeLine(words, of: bytes))
         case ("NOOP", _): .noop
         case ("RSET", _): .rset
         case ("QUIT", _): .quit

@@ -45,7 +45,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         do throws(Obstacle) {
             state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: try script.commands())
         } catch {
-            state = .hopeless(error == .noPassword ? .noPassword : .unspeakable)
+            state = .hopeless(error.action)
         }
     }
 
@@ -80,7 +80,9 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         }
     }
 
-    private mutating func advance(from purpose: Purpose, on reply: SMTPReply, to commands: [Command]) -> UpstreamAction {
+    private mutating func advance(
+        from purpose: Purpose, on reply: SMTPReply, to commands: [Command]
+    ) -> UpstreamAction {
         switch (purpose, reply.code ?? 0) {
         case (.recipient, _):
             return decide(.accepted(reply: reply.bytes))
@@ -126,7 +128,11 @@ package struct SMTPClientWords: Equatable, Sendable {
 
 extension SMTPUpstreamDialogue {
     /// Why there is no script.
-    private enum Obstacle: Error { case noPassword, unspeakable }
+    private enum Obstacle: Error {
+        case noPassword, unspeakable
+
+        var action: UpstreamAction { self == .noPassword ? .noPassword : .unspeakable }
+    }
 
     /// The commands that one login takes.
     private struct Script {

@@ -30,4 +30,36 @@ import Testing
         #expect(server.greetingDelay == nil)
         #expect(!server.tellsClientHost)
     }
+
+    private static let rows: [(String, [Word], @Sendable (POP3Settings) -> Bool)] = [
+        ("pop3_auth", ["APOP", "xoauth2"], { Set($0.auth) == ["apop", "xoauth2"] }),
+        ("pop3_auth", ["plain", "cram-md5", "external", "oauthbearer"], { $0.auth.count == 4 }),
+        ("pop3_capabilities", ["TOP", "EXPIRE 60"], { $0.capabilities == ["TOP", "EXPIRE 60"].map { Array($0.utf8) } }),
+    ]
+
+    @Test(arguments: rows)
+    func `a row sets what the file says`(_ name: String, _ words: [Word], _ isSet: @Sendable (POP3Settings) -> Bool) throws {
+        let row = try #require(POP3Settings.directives.first { $0.name == name })
+        #expect(row.blocks == [.mail, .server])
+        var settings = POP3Settings()
+        #expect(!isSet(settings))
+        try row.apply(&settings, call(name, words))
+        #expect(isSet(settings))
+        var inner = POP3Settings()
+        row.inherit(&inner, settings)
+        #expect(isSet(inner))
+    }
+
+    @Test(arguments: [("pop3_auth", "login"), ("pop3_auth", "none"), ("pop3_auth", "")] as [(String, Word)])
+    func `a word that the directive does not know is a fault`(_ name: String, _ word: Word) throws {
+        let row = try #require(POP3Settings.directives.first { $0.name == name })
+        var settings = POP3Settings()
+        #expect(throws: DirectiveFault.self) { try row.apply(&settings, call(name, [word])) }
+    }
+
+    private func call(_ name: String, _ words: [Word]) -> DirectiveCall {
+        DirectiveCall(
+            name: name, words: words, block: .mail, position: .commandLine,
+            paths: ConfigurationPaths(prefix: "/", directory: "/"), warn: { _ in })
+    }
 }

@@ -6,7 +6,8 @@ import Testing
 @Suite struct SMTPCommandTests {
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     private static func line(_ text: String, bare: Bool = false) -> SMTPCommand.EnvelopeLine {
-        SMTPCommand.EnvelopeLine(text: bytes(text), hasArguments: !bare)
+        let words = [0..<4] + (bare ? [] : [5..<text.utf8.count])
+        return SMTPCommand.EnvelopeLine(words, of: bytes(text).span)
     }
 
     private static let readable: [(String, SMTPCommand)] = [
