@@ -38,7 +38,7 @@ struct IMAPCapabilityLines: Sendable {
     let inTheClear: [UInt8]
 
     init(_ settings: IMAPSettings, startTLS: StartTLS) {
-        let words = settings.capabilities.map(\.bytes)
+        let words = settings.capabilities
         let mechanisms = enabledMechanisms(settings.auth).map { Array("AUTH=\($0.name)".utf8) }
         let startTLSWord = Array("STARTTLS".utf8)
         overTLS = IMAPReply.capabilities(words + mechanisms)

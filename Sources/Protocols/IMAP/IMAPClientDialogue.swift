@@ -39,30 +39,19 @@ package struct IMAPClientDialogue: ClientDialogue {
 
     /// Neither arguments nor responses go into the note: they may be passwords.
     package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
-        let tag: [UInt8]?
-        var word = ""
-        switch state {
-        case .negotiating(let known, _), .authenticating(let known, _), .explaining(let known, _):
-            tag = known
-        case .reading:
-            let opening = IMAPCommand.opening(of: input)
-            tag = opening.tag
-            word = opening.name?.rawValue ?? ""
-        }
+        let opening = tag.map { (tag: $0, name: nil) } ?? IMAPCommand.opening(of: input)
         return ClientStep(
-            byteCount: input.count, .close(after: IMAPReply.invalidCommand(tag)),
-            note: "client sent too long command \"\(word)\"")
+            byteCount: input.count, .close(after: IMAPReply.invalidCommand(opening.tag)),
+            note: "client sent too long command \"\(opening.name?.rawValue ?? "")\"")
     }
 
     package mutating func forgetPlaintext() { state = .idle }
 
     package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
-        guard case .authenticating(let tag, let method) = state else {
-            let reply = IMAPReply.refusal(nil, refusal.text)
-            return thenCloses ? .close(after: reply) : .reply(reply)
-        }
         let reply = IMAPReply.refusal(tag, refusal.text)
-        if let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses) {
+        if case .authenticating(let tag, let method) = state,
+            let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
+        {
             state = .explaining(tag: tag, explaining)
             return .reply(IMAPReply.continuation(explaining.explanation))
         }
@@ -73,10 +62,15 @@ package struct IMAPClientDialogue: ClientDialogue {
     package func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        guard case .authenticating(let tag, _) = state else {
-            return IMAPUpstreamDialogue(tag: [], credentials, to: route)
+        IMAPUpstreamDialogue(tag: tag ?? [], credentials, to: route)
+    }
+
+    /// The tag of the command that is being dealt with.
+    private var tag: [UInt8]? {
+        switch state {
+        case .negotiating(let tag, _), .authenticating(let tag, _), .explaining(let tag, _): tag
+        case .reading: nil
         }
-        return IMAPUpstreamDialogue(tag: tag, credentials, to: route)
     }
 }
 
@@ -177,7 +171,7 @@ extension IMAPClientDialogue {
             state = .idle
             return (refusal.end(on: response.bytes, invalid: IMAPReply.invalidCommand(tag)), nil)
         case .reading, .authenticating:
-            return refuseCommand(nil)
+            return refuseCommand(tag)
         }
     }
 

@@ -105,6 +105,31 @@ private func hold(
             """)
     }
 
+    @Test func `nothing is read while a login is judged, and the upstream is told it under the client's tag`() {
+        var dialogue = dialogue()
+        let commands = Array("A.1 LOGIN user pass\r\nb NOOP\r\n".utf8)
+        let login = dialogue.receive(commands.span, overTLS: false)
+        guard case .authenticate(let credentials) = login.action else {
+            Issue.record("no login")
+            return
+        }
+        #expect(login.byteCount == 21)
+        let rest = Array(commands.dropFirst(login.byteCount))
+        let meanwhile = dialogue.receive(rest.span, overTLS: false)
+        #expect(meanwhile.action == .awaitInput)
+        #expect(meanwhile.byteCount == 0)
+        var upstream = dialogue.makeUpstreamDialogue(with: credentials, to: UpstreamTerms(clientAddress: nil))
+        let greeting = Array("* OK ready\r\n".utf8)
+        let said = upstream.receive(greeting.span)
+        #expect(said.action == .send(Secret(Array("A.1 LOGIN \"user\" \"pass\"\r\n".utf8))))
+    }
+
+    @Test func `a refusal of nothing has no tag`() {
+        var dialogue = dialogue()
+        let action = dialogue.refuse(Refusal(.message(Array("no".utf8))), thenCloses: false)
+        #expect(action == .reply(Array("* NO no\r\n".utf8)))
+    }
+
     @Test(arguments: [
         "a LOGIN", "a LOGIN u", "a LOGIN \"\" p", "a LOGIN u p q", "a LOGIN {0+}\r\n p", "a AUTHENTICATE",
         "a AUTHENTICATE GSSAPI", "a AUTHENTICATE CRAM-MD5", "a AUTHENTICATE EXTERNAL", "a AUTHENTICATE EXTERNAL dXNlcg==",
@@ -506,37 +531,53 @@ private func hold(
     func `every farewell has its words`(_ reason: Farewell, _ words: String) {
         #expect(dialogue().farewell(reason) == Array((words + "\r\n").utf8))
     }
+}
 
-    @Test func `any bytes, in any pieces, are answered without a trap`() {
-        let samples = [
-            "a LOGIN {4}\r\nuser {4+}\r\npass\r\nb NOOP\r\n", "a AUTHENTICATE LOGIN\r\ndXNlcg==\r\ncGFzcw==\r\n",
-            "a AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHQBAQ==\r\n\r\nc NOOP\r\n",
-            "a STARTTLS\r\nb CAPABILITY\r\nc LOGIN \"u\\\"\" \"p\"\r\n", "a FOO {5+}\r\n* x\r\n\r\nd LOGOUT\r\n",
-        ].map { Array($0.utf8) }
-        let fresh = dialogue(auth: everyMechanism, startTLS: .on, maxErrors: 3, maxCommands: 6)
-        var random = SeededBytes(seed: 4)
-        for round in 0..<20_000 {
-            var dialogue = fresh
-            var input = random.mutate(samples[round % samples.count])
-            var steps = 0
-            while steps < 100 {
-                steps += 1
+/// What clients say that no RFC foresaw.
+@Suite struct IMAPClientMutationTests {
+    private static let samples = [
+        "a LOGIN {4}\r\nuser {4+}\r\npass\r\nb NOOP\r\n", "a AUTHENTICATE LOGIN\r\ndXNlcg==\r\ncGFzcw==\r\n",
+        "a AUTHENTICATE XOAUTH2 dXNlcj11AWF1dGg9QmVhcmVyIHQBAQ==\r\n\r\nc NOOP\r\n",
+        "a NOOP {1}\r\nx\r\nb CAPABILITY\r\nc LOGIN \"u\\\"\" \"p\"\r\n", "a FOO {5+}\r\n* x\r\n\r\nd LOGOUT\r\n",
+        "a AUTHENTICATE OAUTHBEARER bixhPXUsAWF1dGg9QmVhcmVyIHQBAQ==\r\nAQ==\r\nb STARTTLS\r\nc NOOP\r\n",
+    ].map { Array($0.utf8) }
+
+    /// Feeds the pieces and gives everything that was decided. A login is refused at once, with an
+    /// explanation and another try; the end of the dialogue, or TLS, ends it.
+    private func decisions(of dialogue: any ClientDialogue, on pieces: [[UInt8]]) -> [ClientAction] {
+        var dialogue = dialogue
+        var input: [UInt8] = []
+        var actions: [ClientAction] = []
+        for piece in pieces {
+            input += piece
+            while true {
                 let bytes = input
                 let step = dialogue.receive(bytes.span, overTLS: false)
                 input.removeFirst(step.byteCount)
+                if step.action == .awaitInput { break }
+                actions.append(step.action)
                 switch step.action {
-                case .reply: continue
                 case .authenticate:
-                    _ = dialogue.refuse(Refusal(.message([]), saslError: [0x41]), thenCloses: false)
-                    continue
-                case .startTLS:
-                    dialogue.forgetPlaintext()
-                    continue
-                case .awaitInput, .close: break
+                    actions.append(dialogue.refuse(Refusal(.message([]), saslError: [0x41]), thenCloses: false))
+                case .startTLS, .close:
+                    return actions
+                case .awaitInput, .reply:
+                    break
                 }
-                break
             }
-            if steps == 100 { Issue.record("no end: \(input)") }
+        }
+        return actions
+    }
+
+    @Test func `mutated dialogues are answered without a trap, and alike however they are cut`() {
+        let fresh = dialogue(auth: everyMechanism, startTLS: .on, maxErrors: 3, maxCommands: 6)
+        var random = SeededBytes(seed: 4)
+        for round in 0..<50_000 {
+            let bytes = random.mutate(Self.samples[round % Self.samples.count])
+            let cut = random.below(bytes.count + 1)
+            let whole = decisions(of: fresh, on: [bytes])
+            let pieces = decisions(of: fresh, on: [Array(bytes[..<cut]), Array(bytes[cut...])])
+            if whole != pieces { Issue.record("cut at \(cut): \(bytes)") }
         }
     }
 }

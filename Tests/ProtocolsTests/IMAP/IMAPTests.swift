@@ -30,7 +30,7 @@ import Testing
     @Test func `mechanisms are shown in a fixed order behind the words of imap_capabilities`() {
         let server = server {
             $0.auth = ["oauthbearer", "xoauth2", "external", "cram-md5", "login"]
-            $0.capabilities = ["IMAP4rev1", "LITERAL+"]
+            $0.capabilities = ["IMAP4rev1", "LITERAL+"].map { Array($0.utf8) }
         }
         let words = "IMAP4rev1 LITERAL+ AUTH=LOGIN AUTH=CRAM-MD5 AUTH=EXTERNAL AUTH=XOAUTH2 AUTH=OAUTHBEARER"
         #expect(capabilities(server, overTLS: false) == "* CAPABILITY \(words)\r\na OK completed\r\n")

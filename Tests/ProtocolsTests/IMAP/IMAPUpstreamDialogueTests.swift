@@ -320,7 +320,7 @@ private func hold(
             upstream(credentials(.xoauth2, "u", "t"), decides: true),
         ]
         var random = SeededBytes(seed: 6)
-        for round in 0..<30_000 {
+        for round in 0..<100_000 {
             var dialogue = starts[round % starts.count]
             var input = random.mutate(samples[round / 3 % samples.count])
             var steps = 0
