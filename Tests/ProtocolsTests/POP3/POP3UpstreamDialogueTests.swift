@@ -107,6 +107,18 @@ import Testing
             """, from: Self.dialogue(method, "joe", "token", upstreamDecides: true), .byteByByte)
     }
 
+    @Test(arguments: ["", "S: + e30=\nC: \n"])
+    func `an upstream that cannot judge the token now fails`(_ explanation: String) {
+        expect("""
+            S: +OK
+            C: AUTH XOAUTH2
+            S: +
+            C: dXNlcj1qb2UBYXV0aD1CZWFyZXIgdG9rZW4BAQ==
+            \(explanation)S: -ERR [SYS/TEMP] later
+            => failed: -ERR [SYS/TEMP] later⏎
+            """, from: Self.dialogue(.xoauth2, "joe", "token", upstreamDecides: true), .byteByByte)
+    }
+
     @Test func `a token is refused without an explanation too, and an unknown mechanism is a fault`() {
         let dialogue = Self.dialogue(.xoauth2, "joe", "token", upstreamDecides: true)
         let response = "dXNlcj1qb2UBYXV0aD1CZWFyZXIgdG9rZW4BAQ=="
