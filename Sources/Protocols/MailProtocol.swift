@@ -21,6 +21,9 @@ package protocol MailProtocol: Sendable {
     var usesChallenge: Bool { get }
     /// Whether `Client-Host` goes into the question to the auth server.
     var tellsClientHost: Bool { get }
+    /// Whether an upstream may take the proxy's word for a login, so that one without a password is
+    /// not the auth server's fault (`mail-auth-http.md`, section 4).
+    var mayTrustProxy: Bool { get }
     /// The mechanisms of this server that only an auth server can answer (`APOP`, `CRAM-MD5`,
     /// `EXTERNAL`), by the directive and word that ask for each, such as `imap_auth cram-md5`.
     var needsAuthServer: [String] { get }

@@ -19,8 +19,6 @@ enum SessionFailure: Error {
     /// The same, and the client hears it in the upstream's words (`proxy_pass_error_message`).
     case upstreamReply([UInt8], text: String)
     case upstreamTimedOut
-    /// A credential holds bytes that the upstream's protocol cannot carry.
-    case unspeakableCredentials
     /// This worker is leaving, and will not wait for the session any longer.
     case shuttingDown
     /// Something of ours is missing, such as a descriptor or a connection record.
@@ -38,7 +36,6 @@ enum SessionFailure: Error {
         case .upstream(let level, let text, let error): (level, text, error?.reason)
         case .upstreamReply(_, let text): (.info, text, nil)
         case .upstreamTimedOut: (.info, "upstream timed out", KernelError("", KernelError.timedOut).reason)
-        case .unspeakableCredentials: (.info, "login or password cannot be sent to the upstream", nil)
         case .shuttingDown: (.info, "shutdown timeout", nil)
         case .ours(let level, let text, let error): (level, text, error?.reason)
         }
@@ -53,7 +50,7 @@ enum SessionFailure: Error {
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)
         case .upstreamReply(let reply, _): reply
-        case .authServer, .upstream, .upstreamTimedOut, .unspeakableCredentials, .ours: dialogue.farewell(.internalError)
+        case .authServer, .upstream, .upstreamTimedOut, .ours: dialogue.farewell(.internalError)
         }
     }
 }

@@ -23,6 +23,7 @@ package struct IMAP: MailProtocol {
     package var greetingDelay: Duration? { nil }
     package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { false }
+    package var mayTrustProxy: Bool { false }
     package var needsAuthServer: [String] {
         enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "imap_auth \($0.keyword)" }
     }

@@ -28,6 +28,7 @@ package struct POP3: MailProtocol {
     package var greetingDelay: Duration? { nil }
     package var usesChallenge: Bool { acceptsAPOP || auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { false }
+    package var mayTrustProxy: Bool { false }
     package var needsAuthServer: [String] {
         let mechanisms = enabledMechanisms(auth).filter { $0.needsAuthServer }.map { $0.keyword }
         return ((acceptsAPOP ? [AuthMethod.apop.rawValue] : []) + mechanisms).map { "pop3_auth \($0)" }

@@ -27,6 +27,7 @@ package struct SMTP: MailProtocol {
 
     package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { true }
+    package var mayTrustProxy: Bool { true }
     package var needsAuthServer: [String] {
         enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "smtp_auth \($0.keyword)" }
     }

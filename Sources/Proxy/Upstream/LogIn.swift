@@ -35,6 +35,10 @@ extension Session {
                 throw failure("upstream sent invalid response: \"\(printed(reply))\"", reply)
             case .noPassword:
                 throw noPassword()
+            case .unspeakable:
+                closeUpstream()
+                server.log.write(.info, "login or password cannot be sent to the upstream", context: context)
+                return .refused(Self.authenticationFailed)
             case .tooLong:
                 throw .upstream(level: .error, text: "upstream sent too long response", nil)
             }
@@ -98,11 +102,10 @@ extension Session {
     }
 
     private func noPassword() -> SessionFailure {
-        // SMTP alone asks for none where the upstream trusts the proxy, so there the operator's word is missing.
-        if type(of: server.mailProtocol).name == SMTP.name {
+        // Where an upstream may trust the proxy, the auth server has kept its word without a password.
+        guard case .authServer(let authServer) = server.route, !server.mailProtocol.mayTrustProxy else {
             return .upstream(level: .error, text: "no password available", nil)
         }
-        guard case .authServer(let authServer) = server.route else { return .unspeakableCredentials }
         return .authServer(text: "auth http server \(authServer.address) did not send password", nil)
     }
 
@@ -110,8 +113,11 @@ extension Session {
         server.log.write(.info, "client login failed: \"\(printed(reply))\"", context: context)
         return server.proxy.passesErrorMessage
             ? Refusal(.reply(reply), saslError: saslError)
-            : Refusal(.message(Array("Authentication failed".utf8)), saslError: saslError)
+            : Refusal(Self.authenticationFailed.text, saslError: saslError)
     }
+
+    /// What the client hears where nobody's words can be passed on.
+    private static let authenticationFailed = Refusal(.message(Array("Authentication failed".utf8)))
 
     private func printed(_ reply: [UInt8]) -> String {
         var reply = reply
