@@ -1,5 +1,5 @@
 package import Configuration
-import Kernel
+package import Kernel
 import Protocols
 package import Telemetry
 
@@ -24,9 +24,11 @@ package import Telemetry
         guard let route = settings[RouteSettings.self].route else {
             throw ConfigurationError("no \"auth_http\" is defined for server", at: block.position)
         }
+        var isFixed = false
+        if case .upstream = route { isFixed = true }
         proxy = settings[ProxySettings.self]
         self.log = log
-        self.route = route.withPort(of: protocolType)
+        self.route = route
         listens = listening.listens
         timeout = settings[MailSettings.self].timeout
         authHTTP = settings[AuthHTTPSettings.self]
@@ -35,8 +37,8 @@ package import Telemetry
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
-                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !route.isFixed))
-        if route.isFixed, let mechanism = mailProtocol.needsAuthServer.first {
+                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed))
+        if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)
         }
@@ -44,20 +46,13 @@ package import Telemetry
 
     /// Builds all servers of a configuration.
     /// - Parameter openLog: opens the destinations of one block.
-    package static func servers<Failure: Error>(
-        of configuration: LoadedConfiguration, openLog: (ErrorLogSettings) throws(Failure) -> ErrorLog,
-        mapping: (Failure) -> ConfigurationError
+    package static func servers(
+        of configuration: LoadedConfiguration, openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
-        var taken: Set<SocketAddress> = []
+        try ListenSettings.refuseDuplicates(among: configuration.servers)
         var servers: [MailServer] = []
         for block in configuration.servers {
-            let log: ErrorLog
-            do throws(Failure) { log = try openLog(block.settings[ErrorLogSettings.self]) } catch { throw mapping(error) }
-            let server = try MailServer(block, log: log)
-            for listen in server.listens where !taken.insert(listen.address).inserted {
-                throw ConfigurationError("duplicate \"\(listen.address)\" address and port pair", at: block.position)
-            }
-            servers.append(server)
+            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self])))
         }
         return servers
     }
