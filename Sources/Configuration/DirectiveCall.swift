@@ -29,6 +29,9 @@ package struct DirectiveCall: Sendable {
     /// Takes a warning; the language adds the position.
     package let warn: @Sendable (String) -> Void
 
+    /// The directive as it may stand in a message, without its semicolon.
+    package var text: String { ([name] + words.map(\.printed)).joined(separator: " ") }
+
     package init(
         name: String, words: [Word], block: Block, position: Position, paths: ConfigurationPaths,
         warn: @escaping @Sendable (String) -> Void
