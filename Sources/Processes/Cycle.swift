@@ -1,17 +1,17 @@
 import Configuration
-package import Kernel
+import Kernel
 import Protocols
-package import Proxy
-package import Telemetry
+import Proxy
+import Telemetry
 
 /// One generation: a configuration, with its logs opened and its listeners bound.
-@LoopActor package final class Cycle {
-    package let process: ProcessSettings
-    package let events: EventsSettings
+@LoopActor final class Cycle {
+    let process: ProcessSettings
+    let events: EventsSettings
     /// The process's own log.
-    package let log: ErrorLog
-    package let servers: [MailServer]
-    package let pidPath: String?
+    let log: ErrorLog
+    let servers: [MailServer]
+    let pidPath: String?
     private(set) var listeners: [Listener] = []
     private let logFiles: [LogFile]
 
@@ -23,11 +23,11 @@ package import Telemetry
     /// - Parameters:
     ///   - startupLog: takes records until the configured logs are open.
     ///   - old: the generation that this one replaces, whose listeners it takes over.
-    package init(_ configuration: LoadedConfiguration, for invocation: Invocation, startupLog: ErrorLog, replacing old: Cycle?) throws(ConfigurationError) {
+    init(_ configuration: LoadedConfiguration, for invocation: Invocation, startupLog: ErrorLog, replacing old: Cycle?) throws(ConfigurationError) {
         for warning in configuration.warnings { startupLog.write(.warn, warning) }
         process = configuration.main[ProcessSettings.self]
         events = configuration.events[EventsSettings.self]
-        pidPath = process.pidFile.path(default: invocation.pidPath)
+        pidPath = process.pidFile.path(orDefault: invocation.pidPath)
         var book = LogBook(isTest: invocation.isTest)
         log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
         log.copiesToTerminal = startupLog.copiesToTerminal

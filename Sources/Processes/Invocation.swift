@@ -1,6 +1,6 @@
-package import Configuration
-package import Kernel
-package import Telemetry
+import Configuration
+import Kernel
+import Telemetry
 
 /// How the program was called: what does not change over reloads (`command-line.md`, section 2).
 package struct Invocation: Sendable {
@@ -53,14 +53,14 @@ package struct Invocation: Sendable {
     }
 
     /// Reads the configuration as it stands in the file now.
-    package func loadConfiguration() throws(ConfigurationError) -> LoadedConfiguration {
+    func loadConfiguration() throws(ConfigurationError) -> LoadedConfiguration {
         try Loader(schema: martletSchema, files: ConfigurationsOnDisk())
             .load(path: configurationPath, prefix: prefix, globalDirectives: globalDirectives)
     }
 
     /// The log of the time before the configuration has said where its records go. Where it cannot be
     /// opened, the standard error takes its place.
-    @LoopActor package func openStartupLog() -> ErrorLog {
+    @LoopActor func openStartupLog() -> ErrorLog {
         let level: LogLevel = isTest ? .info : .notice
         var file = LogFile.standardError
         if let errorLogPath, !isTest || Files.exists(errorLogPath) {

@@ -1,12 +1,12 @@
 import Kernel
 
 /// A bound socket as the master keeps it, over workers and reloads.
-@LoopActor package final class Listener {
-    package nonisolated let address: SocketAddress
+@LoopActor final class Listener {
+    nonisolated let address: SocketAddress
     private var socket: ListeningSocket?
     private var backlog: Int
 
-    package init(_ address: SocketAddress, backlog: Int) throws(KernelError) {
+    init(_ address: SocketAddress, backlog: Int) throws(KernelError) {
         self.address = address
         self.backlog = backlog
         socket = try ListeningSocket.bind(address, backlog: backlog)

@@ -1,10 +1,10 @@
 import Configuration
-package import Kernel
+import Kernel
 import Proxy
 import Telemetry
 
 /// The process that owns the configuration, the listeners and the workers. It serves nobody itself.
-@LoopActor package final class Master: EventObserver {
+@LoopActor final class Master: EventObserver {
     private let invocation: Invocation
     private let title: ProcessTitle
     private let numbers: SharedCounter
@@ -24,7 +24,7 @@ import Telemetry
     /// How long a reload waits for its workers before the old ones are told to leave all the same.
     private static let readinessLimit = Duration.seconds(10)
 
-    package init(_ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter) throws(KernelError) {
+    init(_ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter) throws(KernelError) {
         self.cycle = cycle
         self.invocation = invocation
         self.title = title
@@ -36,7 +36,7 @@ import Telemetry
     }
 
     /// Runs until the last worker has gone after a TERM or QUIT.
-    package func run() throws(KernelError) {
+    func run() throws(KernelError) {
         title.set("martlet: master process " + invocation.arguments.joined(separator: " "))
         startWorkers()
         try LoopActor.loop.run { isDone }
@@ -107,7 +107,7 @@ import Telemetry
 
     // MARK: Events
 
-    package func becameReady(_ source: EventSource) {
+    func becameReady(_ source: EventSource) {
         if source === signals.source {
             while let received = signals.next() { obey(received) }
         } else if let worker = workers.first(where: { $0.channel === source }) {

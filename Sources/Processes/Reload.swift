@@ -1,5 +1,6 @@
 import Configuration
 import Kernel
+import Proxy
 import Telemetry
 
 extension Cycle {

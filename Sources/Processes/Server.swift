@@ -1,6 +1,7 @@
 import Configuration
-import Kernel
-package import Telemetry
+package import Kernel
+import Proxy
+import Telemetry
 
 /// What the program does once its options are read: serve, test a configuration, or signal a master.
 /// Each returns the exit code.
@@ -63,7 +64,7 @@ package import Telemetry
         let pidPath: String?
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            pidPath = configuration.main[ProcessSettings.self].pidFile.path(default: invocation.pidPath)
+            pidPath = configuration.main[ProcessSettings.self].pidFile.path(orDefault: invocation.pidPath)
             for warning in configuration.warnings { log.write(.warn, warning) }
         } catch {
             report(error, to: log)

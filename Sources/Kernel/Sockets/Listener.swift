@@ -48,6 +48,9 @@ extension FileDescriptor {
 package struct AcceptedConnection: ~Copyable {
     package let descriptor: FileDescriptor
     package let peer: SocketAddress
+
+    /// Hands the connection over to the loop.
+    @LoopActor package consuming func source() -> EventSource { EventSource(descriptor, isStream: true) }
 }
 
 extension EventSource {

@@ -3,8 +3,6 @@ package import Kernel
 
 /// Who runs, as whom, and within which limits: the directives of the file itself.
 package struct ProcessSettings: SettingsGroup {
-    /// Where the master's number is written unless a file says otherwise.
-    package static let defaultPIDPath = "/run/martlet.pid"
     /// How many workers there may be; nginx has as many places for all generations of them.
     package static let maximumWorkers = 1024
 
@@ -13,8 +11,7 @@ package struct ProcessSettings: SettingsGroup {
     @Setting package var workerProcesses = 1
     /// Whom workers run as. Nil where the master is not root: they run as it does.
     @Setting package var user: UserAccount?
-    /// Nil: no file.
-    @Setting package var pidPath: String? = defaultPIDPath
+    @Setting package var pidFile = PIDFilePlace.standard
     @Setting package var workingDirectory: String?
     /// How long sessions may last once a worker is to leave; nil: as long as they like.
     @Setting package var workerShutdownTimeout: Duration?
@@ -31,6 +28,23 @@ package struct ProcessSettings: SettingsGroup {
     @Setting package var usesPCREJIT = false
     @Setting package var threadPools: [ThreadPool] = []
 
+    /// Where the master's number is written.
+    package enum PIDFilePlace: Sendable, Equatable {
+        /// Where the call, or the program, has it.
+        case standard
+        case nowhere
+        case at(String)
+
+        /// The path, nil where there is to be no file.
+        package func path(orDefault standard: String) -> String? {
+            switch self {
+            case .standard: standard
+            case .nowhere: nil
+            case .at(let path): path
+            }
+        }
+    }
+
     /// What happens when a worker finds itself in a state that cannot be.
     package enum DebugPoint: Sendable { case abort, stop }
 
@@ -46,8 +60,8 @@ package struct ProcessSettings: SettingsGroup {
             "user", in: [.main], takes: .between(1, 2), inherits: \.$user,
             handler: { (group, call) throws(DirectiveFault) in try group.setUser(call) }),
         .custom(
-            "pid", in: [.main], takes: .exactly(1), sets: \.$pidPath,
-            handler: { (call) throws(DirectiveFault) in pidPath(call) }),
+            "pid", in: [.main], takes: .exactly(1), sets: \.$pidFile,
+            handler: { (call) throws(DirectiveFault) in pidFile(call) }),
         .path("working_directory", in: [.main], sets: \.$workingDirectory),
         .custom(
             "worker_shutdown_timeout", in: [.main], takes: .exactly(1), sets: \.$workerShutdownTimeout,
@@ -145,11 +159,11 @@ extension ProcessSettings {
         return UserAccount(name: "nobody", user: user, group: group)
     }
 
-    private static func pidPath(_ call: DirectiveCall) -> String? {
-        switch call.words[0] {
-        case "off": nil
-        case "": defaultPIDPath
-        default: call.paths.resolve(call.words[0].text)
+    private static func pidFile(_ call: DirectiveCall) -> PIDFilePlace {
+        switch call.words[0].text {
+        case "off": .nowhere
+        case "": .standard
+        case let path: .at(call.paths.resolve(path))
         }
     }
 

@@ -56,7 +56,7 @@ package import Telemetry
 
     private func admit(_ accepted: consuming AcceptedConnection, at door: Door) {
         let peer = accepted.peer
-        let source = EventSource(accepted.descriptor, isStream: true)
+        let source = accepted.source()
         guard worker.takeConnection() else {
             log.write(.alert, worker.connectionsExhausted)
             turnAway(source, from: door.server)
