@@ -237,7 +237,7 @@ import Testing
         try workspace.write(
             ServerUnderTest.configuration(mail: "server { listen 127.0.0.1:\(try Ports.free()); protocol imap; \(settings) }"),
             to: "server.conf")
-        let result = try run(ProgramUnderTest.path, "-t", "-p", workspace.path, "-c", "server.conf", "-e", "error.log")
+        let result = try run([ProgramUnderTest.path, "-t", "-p", workspace.path, "-c", "server.conf", "-e", "error.log"])
         #expect(result.status == .code(1))
         #expect(result.standardError.contains("[emerg]"))
         #expect(result.standardError.contains(named))

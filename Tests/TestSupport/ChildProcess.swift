@@ -104,7 +104,7 @@ package struct CommandResult: Sendable {
 
 /// Runs a command to its end.
 package func run(
-    _ arguments: String..., environment: [String: String] = [:], input: String? = nil, directory: String? = nil,
+    _ arguments: [String], environment: [String: String] = [:], input: String? = nil, directory: String? = nil,
     in workspace: Workspace? = nil, by deadline: Deadline = .after(.seconds(60)), file: String = #fileID, line: Int = #line
 ) throws -> CommandResult {
     let workspace = try workspace ?? Workspace.here()

@@ -185,6 +185,8 @@ package final class Notes: @unchecked Sendable {
     private let lock = NSLock()
     private var values: [String: [String]] = [:]
 
+    package init() {}
+
     package func add(_ value: String, to name: String) { lock.withLock { values[name, default: []].append(value) } }
     package subscript(_ name: String) -> [String] { lock.withLock { values[name] ?? [] } }
 }
