@@ -1,0 +1,147 @@
+/// The question to the auth server: who is this, and where does the mailbox live?
+/// (`mail-auth-http.md`, section 2)
+package struct AuthRequest: Sendable {
+    /// Path and query, as `auth_http` has them; `/` where it has none.
+    package var uri: [UInt8]
+    /// The host of `auth_http`, without the port; `localhost` for a UNIX socket.
+    package var host: [UInt8]
+    package var credentials: Credentials
+    /// The name of the mail protocol: `imap`, `pop3` or `smtp`.
+    package var protocolName: String
+    /// Counts the logins that this client has tried, from 1. A question repeated after
+    /// `Auth-Status: WAIT` keeps its number.
+    package var attempt: Int
+    /// The client's address without a port: `192.0.2.1`, `2001:db8::1`, `unix:`.
+    package var clientAddress: [UInt8]
+    /// The client's host name or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`; SMTP only.
+    package var clientHost: [UInt8]?
+    /// The addresses of the PROXY header, if one with addresses was received.
+    package var proxyHeader: ProxyHeaderFacts?
+    /// Nil for a client that does not use TLS.
+    package var tls: TLSFacts?
+    /// Each `auth_http_header`, in configured order.
+    package var extraHeaders: [(name: [UInt8], value: [UInt8])]
+
+    package init(
+        uri: [UInt8], host: [UInt8], credentials: Credentials, protocolName: String, attempt: Int,
+        clientAddress: [UInt8], clientHost: [UInt8]? = nil, proxyHeader: ProxyHeaderFacts? = nil,
+        tls: TLSFacts? = nil, extraHeaders: [(name: [UInt8], value: [UInt8])] = []
+    ) {
+        self.uri = uri
+        self.host = host
+        self.credentials = credentials
+        self.protocolName = protocolName
+        self.attempt = attempt
+        self.clientAddress = clientAddress
+        self.clientHost = clientHost
+        self.proxyHeader = proxyHeader
+        self.tls = tls
+        self.extraHeaders = extraHeaders
+    }
+
+    /// What a PROXY header said of the connection, each address without brackets.
+    package struct ProxyHeaderFacts: Sendable, Equatable {
+        package var address: [UInt8]
+        package var port: UInt16
+        package var serverAddress: [UInt8]
+        package var serverPort: UInt16
+
+        package init(address: [UInt8], port: UInt16, serverAddress: [UInt8], serverPort: UInt16) {
+            self.address = address
+            self.port = port
+            self.serverAddress = serverAddress
+            self.serverPort = serverPort
+        }
+    }
+
+    /// What is known of the client's TLS connection. What is nil or empty is not told.
+    package struct TLSFacts: Sendable, Equatable {
+        package var protocolVersion: [UInt8]?
+        package var cipher: [UInt8]?
+        /// `SUCCESS`, `NONE` or `FAILED:reason`; like all that follow, nil where `ssl_verify_client` is off.
+        package var verification: [UInt8]?
+        /// RFC 2253 form, as the issuer.
+        package var subject: [UInt8]?
+        package var issuer: [UInt8]?
+        package var serial: [UInt8]?
+        package var fingerprint: [UInt8]?
+        /// PEM, where `auth_http_pass_client_cert` asks for it.
+        package var certificate: [UInt8]?
+
+        package init(
+            protocolVersion: [UInt8]? = nil, cipher: [UInt8]? = nil, verification: [UInt8]? = nil,
+            subject: [UInt8]? = nil, issuer: [UInt8]? = nil, serial: [UInt8]? = nil,
+            fingerprint: [UInt8]? = nil, certificate: [UInt8]? = nil
+        ) {
+            self.protocolVersion = protocolVersion
+            self.cipher = cipher
+            self.verification = verification
+            self.subject = subject
+            self.issuer = issuer
+            self.serial = serial
+            self.fingerprint = fingerprint
+            self.certificate = certificate
+        }
+    }
+
+    /// The request's bytes. They hold the password, so they are a secret themselves.
+    package func encode() -> Secret {
+        HTTPHeaderWriter.encode { header in
+            header.requestLine(get: uri)
+            header.field("Host", host)
+            // One header more than nginx sends: servers of either HTTP version then keep the connection.
+            header.field("Connection", "keep-alive")
+            write(credentials, to: &header)
+            writeClient(to: &header)
+            if let proxyHeader { write(proxyHeader, to: &header) }
+            if let envelope = credentials.envelope { write(envelope, to: &header) }
+            if let tls { write(tls, to: &header) }
+            for extra in extraHeaders { header.field(extra.name, extra.value) }
+            header.end()
+        }
+    }
+
+    private func write(_ credentials: Credentials, to header: inout HTTPHeaderWriter) {
+        header.field("Auth-Method", credentials.method.rawValue)
+        header.field("Auth-User", credentials.login, .reversible)
+        header.field("Auth-Pass", credentials.secret?.bytes ?? [], .reversible)
+        if let salt = credentials.salt { header.field("Auth-Salt", salt) }
+    }
+
+    private func writeClient(to header: inout HTTPHeaderWriter) {
+        header.field("Auth-Protocol", protocolName)
+        header.field("Auth-Login-Attempt", String(attempt))
+        header.field("Client-IP", clientAddress)
+        if let clientHost { header.field("Client-Host", clientHost) }
+    }
+
+    private func write(_ facts: ProxyHeaderFacts, to header: inout HTTPHeaderWriter) {
+        header.field("Proxy-Protocol-Addr", facts.address)
+        header.field("Proxy-Protocol-Port", String(facts.port))
+        header.field("Proxy-Protocol-Server-Addr", facts.serverAddress)
+        header.field("Proxy-Protocol-Server-Port", String(facts.serverPort))
+    }
+
+    private func write(_ envelope: SMTPEnvelope, to header: inout HTTPHeaderWriter) {
+        header.field("Auth-SMTP-Helo", envelope.helo)
+        header.field("Auth-SMTP-From", envelope.from)
+        header.field("Auth-SMTP-To", envelope.to)
+    }
+
+    private func write(_ facts: TLSFacts, to header: inout HTTPHeaderWriter) {
+        header.field("Auth-SSL", "on")
+        let fields: [(String, [UInt8]?, HTTPHeaderWriter.Escaping)] = [
+            ("Auth-SSL-Protocol", facts.protocolVersion, .controls),
+            ("Auth-SSL-Cipher", facts.cipher, .controls),
+            ("Auth-SSL-Verify", facts.verification, .controls),
+            ("Auth-SSL-Subject", facts.subject, .controls),
+            ("Auth-SSL-Issuer", facts.issuer, .controls),
+            ("Auth-SSL-Serial", facts.serial, .controls),
+            ("Auth-SSL-Fingerprint", facts.fingerprint, .controls),
+            ("Auth-SSL-Cert", facts.certificate, .reversible),
+        ]
+        for (name, value, escaping) in fields {
+            if let value, !value.isEmpty { header.field(name, value, escaping) }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+/// Writes the header of an HTTP request. The one way in which bytes become HTTP here: whatever a value
+/// holds, it can end no line and add no header (`security.md`, rule 1).
+struct HTTPHeaderWriter {
+    /// Which bytes of a value are written as `%HH`.
+    enum Escaping {
+        /// Control bytes, which no header may carry (RFC 9110, section 5.5). What has none stays as it is.
+        case controls
+        /// Control bytes below DEL, space and `%`, so that the reader can undo it: nginx's way with logins,
+        /// passwords and certificates (`mail-auth-http.md`, section 2).
+        case reversible
+
+        fileprivate static let space = UInt8(ascii: " ")
+        fileprivate static let percent = UInt8(ascii: "%")
+
+        @inline(__always) func applies(to byte: UInt8) -> Bool {
+            switch (self, byte) {
+            case (_, 0x00...0x1F), (.controls, 0x7F), (.reversible, Self.space), (.reversible, Self.percent): true
+            default: false
+            }
+        }
+    }
+
+    /// Nil while bytes are only counted.
+    private var bytes: [UInt8]?
+    private var byteCount = 0
+
+    /// Runs `write` twice: to count the bytes, then into room for exactly as many. An array that grew
+    /// would leave a copy of the password behind in freed memory.
+    static func encode(_ write: (inout HTTPHeaderWriter) -> Void) -> Secret {
+        var counting = HTTPHeaderWriter()
+        write(&counting)
+        var writing = HTTPHeaderWriter()
+        writing.bytes = []
+        writing.bytes?.reserveCapacity(counting.byteCount)
+        write(&writing)
+        assert(writing.byteCount == counting.byteCount)
+        return writing.seal()
+    }
+
+    /// `GET URI HTTP/1.0`. The old version, as in nginx, promises that answers are never chunked.
+    mutating func requestLine(get uri: [UInt8]) {
+        literal("GET ")
+        value(uri, .controls)
+        literal(" HTTP/1.0\r\n")
+    }
+
+    mutating func field(_ name: String, _ content: String) {
+        field(name, Array(content.utf8))
+    }
+
+    mutating func field(_ name: String, _ content: [UInt8], _ escaping: Escaping = .controls) {
+        literal(name)
+        literal(": ")
+        value(content, escaping)
+        literal("\r\n")
+    }
+
+    /// A header whose name is configured too.
+    mutating func field(_ name: [UInt8], _ content: [UInt8]) {
+        value(name, .controls)
+        literal(": ")
+        value(content, .controls)
+        literal("\r\n")
+    }
+
+    mutating func end() { literal("\r\n") }
+
+    /// Words of ours, written as they are.
+    private mutating func literal(_ text: String) {
+        byteCount += text.utf8.count
+        bytes?.append(contentsOf: text.utf8)
+    }
+
+    private mutating func value(_ content: [UInt8], _ escaping: Escaping) {
+        for byte in content {
+            if escaping.applies(to: byte) {
+                append(Escaping.percent)
+                append(Self.hexDigit(byte >> 4))
+                append(Self.hexDigit(byte & 0x0F))
+            } else {
+                append(byte)
+            }
+        }
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        byteCount += 1
+        bytes?.append(byte)
+    }
+
+    private consuming func seal() -> Secret { Secret(bytes ?? []) }
+
+    private static func hexDigit(_ nibble: UInt8) -> UInt8 {
+        nibble < 10 ? nibble + UInt8(ascii: "0") : nibble - 10 + UInt8(ascii: "A")
+    }
+}

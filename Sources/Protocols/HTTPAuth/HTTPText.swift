@@ -1,0 +1,96 @@
+/// A part of a response, and what HTTP asks of it: words in any letter case, numbers, lists.
+struct HTTPText: ~Escapable {
+    private let bytes: Span<UInt8>
+
+    @_lifetime(copy bytes)
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>) { self.bytes = bytes.extracting(range) }
+
+    @_lifetime(copy bytes)
+    init(_ bytes: Span<UInt8>) { self.bytes = bytes }
+
+    var isEmpty: Bool { bytes.isEmpty }
+    var array: [UInt8] { bytes.indices.map { bytes[$0] } }
+
+    func contains(_ byte: UInt8) -> Bool { allSatisfy { $0 != byte } == false }
+
+    func allSatisfy(_ accepts: (UInt8) -> Bool) -> Bool {
+        bytes.indices.allSatisfy { accepts(bytes[$0]) }
+    }
+
+    func isEqual(to other: borrowing HTTPText) -> Bool {
+        bytes.count == other.bytes.count && bytes.indices.allSatisfy { bytes[$0] == other.bytes[$0] }
+    }
+
+    /// Byte for byte.
+    func isEqual(to text: String) -> Bool {
+        bytes.count == text.utf8.count && zip(bytes.indices, text.utf8).allSatisfy { bytes[$0] == $1 }
+    }
+
+    func hasPrefix(_ text: String) -> Bool {
+        bytes.count >= text.utf8.count && zip(bytes.indices, text.utf8).allSatisfy { bytes[$0] == $1 }
+    }
+
+    /// - Parameter word: in small letters.
+    func isWord(_ word: String) -> Bool {
+        bytes.count == word.utf8.count && zip(bytes.indices, word.utf8).allSatisfy { Self.lowercased(bytes[$0]) == $1 }
+    }
+
+    /// Whether one of the words between commas is this one (RFC 9110, section 5.6.1).
+    /// - Parameter word: in small letters.
+    func lists(_ word: String) -> Bool {
+        var start = 0
+        for index in 0...bytes.count where index == bytes.count || bytes[index] == UInt8(ascii: ",") {
+            if HTTPText(bytes, Self.trim(start..<index, of: bytes, blanks: [0x20, 0x09])).isWord(word) { return true }
+            start = index + 1
+        }
+        return false
+    }
+
+    /// A number without sign that fits; nil for anything else.
+    func number(radix: Int = 10) -> Int? {
+        guard !bytes.isEmpty else { return nil }
+        var value = 0
+        for index in bytes.indices {
+            guard let digit = Self.digit(bytes[index]), digit < radix else { return nil }
+            let (product, overflows) = value.multipliedReportingOverflow(by: radix)
+            let (sum, overflowsToo) = product.addingReportingOverflow(digit)
+            if overflows || overflowsToo { return nil }
+            value = sum
+        }
+        return value
+    }
+
+    /// The part of `range` without blanks at its ends.
+    static func trim(_ range: Range<Int>, of bytes: Span<UInt8>, blanks: [UInt8] = [0x20]) -> Range<Int> {
+        var (start, end) = (range.lowerBound, range.upperBound)
+        while start < end, blanks.contains(bytes[start]) { start += 1 }
+        while start < end, blanks.contains(bytes[end - 1]) { end -= 1 }
+        return start..<end
+    }
+
+    /// The value of a digit, up to hexadecimal.
+    static func digit(_ byte: UInt8) -> Int? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a")) + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A")) + 10
+        default: nil
+        }
+    }
+
+    /// Whether a name may hold this byte (RFC 9110, section 5.6.2).
+    static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "^")...UInt8(ascii: "z"), UInt8(ascii: "#")...UInt8(ascii: "'"),
+            UInt8(ascii: "!"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+            UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
+        default: false
+        }
+    }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
+    }
+}
