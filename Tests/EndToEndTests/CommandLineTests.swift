@@ -132,7 +132,7 @@ import Testing
         ("events {}\nuser root", "unexpected end of file, expecting \";\" or \"}\" in FILE:2"),
         ("events {}\n}\n", "unexpected \"}\" in FILE:2"),
         ("events {}\n;\n", "unexpected \";\" in FILE:2"),
-        ("events {}\nmail { server {\n } }\n", "no \"listen\" is defined for server in FILE:3"),
+        ("events {}\nmail { server {\n } }\n", "no \"listen\" is defined for server in FILE:2"),
         ("events {}\nmail {\nserver { listen 10143; auth_http 127.0.0.1:1; } }\n", "unknown mail protocol for server in FILE:3"),
         ("events {}\nmail {\nserver { listen 10143; protocol imap; } }\n", "no \"auth_http\" is defined for server in FILE:3"),
         ("events {}\nmail { server { protocol nntp; } }\n", "unknown protocol \"nntp\" in FILE:2"),

@@ -158,7 +158,7 @@ package final class ServerUnderTest: @unchecked Sendable {
 
     /// How often `text` is in the log.
     package func occurrences(of text: String, in name: String = "error.log") -> Int {
-        contents(name).components(separatedBy: text).count - 1
+        ranges(of: Data(text.utf8), in: data(name)).count
     }
 
     /// Waits for the line of the log that holds `text`, the `count`th of them.
@@ -167,10 +167,32 @@ package final class ServerUnderTest: @unchecked Sendable {
         _ text: String, count: Int = 1, in name: String = "error.log", by deadline: Deadline = .usual,
         file: String = #fileID, line: Int = #line
     ) throws -> String {
-        try eventually("a log line with \"\(text)\"", by: deadline, file: file, line: line) {
-            let lines = contents(name).split(separator: "\n").filter { $0.contains(text) }
-            return lines.count >= count ? String(lines[count - 1]) : nil
+        var size = -1
+        return try eventually("a log line with \"\(text)\"", by: deadline, file: file, line: line) {
+            let now = Self.size(of: folder + "/" + name)
+            guard now != size else { return nil }
+            size = now
+            let log = data(name)
+            let found = ranges(of: Data(text.utf8), in: log)
+            guard found.count >= count else { return nil }
+            let start = log[..<found[count - 1].lowerBound].lastIndex(of: 10).map { $0 + 1 } ?? 0
+            // A line that is still being written comes whole with the next look.
+            guard let end = log[found[count - 1].upperBound...].firstIndex(of: 10) else { return nil }
+            return String(decoding: log[start..<end], as: UTF8.self)
         }
+    }
+
+    private func data(_ name: String) -> Data { FileManager.default.contents(atPath: folder + "/" + name) ?? Data() }
+
+    private func ranges(of text: Data, in log: Data) -> [Range<Data.Index>] {
+        var found: [Range<Data.Index>] = []
+        while let range = log.range(of: text, in: (found.last?.upperBound ?? 0)..<log.count) { found.append(range) }
+        return found
+    }
+
+    private static func size(of path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : -2
     }
 
     /// Replaces the configuration file.
