@@ -1,0 +1,371 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// Master, workers and signals (`processes.md`).
+@Suite(.ownWorkspace) struct ProcessTests {
+    private var name: String { ProgramUnderTest.name }
+
+    private func proxy(workers: Int = 2, main: String = "", settings: String = "") throws -> MailServer {
+        let proxy = try MailServer(.imap, accepting: try StubServer.imap(), settings, workers: workers, main: main)
+        try proxy.server.awaitWorkers(workers)
+        return proxy
+    }
+
+    private func isListening(_ port: UInt16) -> Bool { (try? Socket.connect(to: .port(port))) != nil }
+
+    // MARK: Start
+
+    @Test func `the pid file holds the master's number, and goes with it`() throws {
+        let server = try proxy().server
+        #expect(server.contents("server.pid") == "\(server.pid)\n")
+        server.signal(SIGQUIT)
+        #expect(try server.awaitExit() == .code(0))
+        #expect(!server.exists("server.pid"))
+    }
+
+    @Test func `titles tell master and workers apart`() throws {
+        let server = try proxy().server
+        #expect(server.master.title.hasPrefix("\(name): master process \(ProgramUnderTest.path) -p \(server.folder)"))
+        #expect(server.workers.map(\.title) == ["\(name): worker process", "\(name): worker process"])
+    }
+
+    @Test func `master and workers have one thread each, also after logins`() throws {
+        let proxy = try proxy()
+        for _ in 1...10 { _ = try proxy.loggedInClient(.imap) }
+        for process in [proxy.server.master] + proxy.server.workers { #expect(process.threadCount == 1) }
+    }
+
+    @Test func `a daemon leaves its starter, which ends well`() throws {
+        let port = try Ports.free()
+        let upstream = try StubServer.imap()
+        let auth = try StubAuthServer(accepting: upstream)
+        let text = ServerUnderTest.configuration(
+            mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; }"
+        ).replacingOccurrences(of: "daemon off;", with: "")
+        let server = try ServerUnderTest(configuration: text, daemonizes: true)
+        #expect(server.exitStatus == .code(0))
+        #expect(server.master.isAlive)
+        #expect(getsid(server.pid) == server.pid)
+        try LineClient(port).converse(Speech.imap.login() + Speech.imap.welcome)
+        server.signal(SIGTERM)
+        try eventually("the daemon's end") { !server.master.isAlive }
+    }
+
+    @Test func `master_process off serves in one process`() throws {
+        let proxy = try MailServer(
+            .imap, accepting: try StubServer.imap(), main: "master_process off;")
+        let client = try proxy.loggedInClient(.imap)
+        try client.converse("C: x\nS: x")
+        #expect(proxy.server.workers.isEmpty)
+        #expect(proxy.server.master.threadCount == 1)
+        proxy.server.signal(SIGTERM)
+        #expect(try proxy.server.awaitExit() == .code(0))
+    }
+
+    @Test func `workers are another user where the file says so`() throws {
+        let proxy = try proxy(main: "user nobody nogroup;")
+        for worker in proxy.server.workers {
+            #expect(worker.status("Uid")?.split(separator: "\t").allSatisfy { $0 == "65534" } == true)
+            #expect(worker.status("Gid")?.split(separator: "\t").allSatisfy { $0 == "65534" } == true)
+            #expect(worker.status("CapEff") == "0000000000000000")
+            #expect(worker.status("CapPrm") == "0000000000000000")
+            #expect(worker.status("NoNewPrivs") == "1")
+        }
+        _ = try proxy.loggedInClient(.imap)
+    }
+
+    @Test func `a start leaves its records in the log`() throws {
+        let server = try proxy().server
+        for text in [
+            "[notice] \(server.pid)#\(server.pid): using the \"epoll\" event method", "\(name)/", "OS: Linux ",
+            "getrlimit(RLIMIT_NOFILE): ", "start worker processes", "start worker process \(server.workers[0].pid)",
+        ] {
+            try server.awaitLog(text)
+        }
+    }
+
+    @Test func `use poll serves as epoll does`() throws {
+        let proxy = try MailServer(.imap, accepting: try StubServer.imap(), events: "use poll;")
+        try proxy.loggedInClient(.imap).converse("C: x\nS: x")
+        try proxy.server.awaitLog("using the \"poll\" event method")
+    }
+
+    // MARK: Stopping
+
+    @Test(arguments: [SIGTERM, SIGINT]) func `a fast stop cuts sessions`(_ signal: CInt) throws {
+        let proxy = try proxy()
+        let client = try proxy.loggedInClient(.imap)
+        proxy.server.signal(signal)
+        try client.expectEnd()
+        #expect(try proxy.server.awaitExit() == .code(0))
+        let text = signal == SIGTERM ? "signal 15 (SIGTERM) received" : "signal 2 (SIGINT) received"
+        try proxy.server.awaitLog(text)
+        try proxy.server.awaitLog("exited with code 0", count: 2)
+        #expect(!isListening(proxy.port))
+    }
+
+    @Test func `a graceful stop lets sessions end, logins in progress too`() throws {
+        let proxy = try proxy(workers: 1)
+        let (old, new) = (try proxy.loggedInClient(.imap), try proxy.client())
+        try new.expect("* OK IMAP4 ready")
+        proxy.server.signal(SIGQUIT)
+        try proxy.server.awaitLog("gracefully shutting down")
+        try eventually("a closed port") { !isListening(proxy.port) }
+        try old.converse("C: x\nS: x")
+        try new.converse("C: a LOGIN user secret\nS: a OK logged in\nC: y\nS: y")
+        #expect(proxy.server.exitStatus == nil)
+        #expect(proxy.server.workers.map(\.title) == ["\(name): worker process is shutting down"])
+        for client in [old, new] {
+            client.finishSending()
+            try client.expectEnd()
+        }
+        #expect(try proxy.server.awaitExit() == .code(0))
+        try proxy.server.awaitLog("signal 3 (SIGQUIT) received")
+    }
+
+    @Test func `worker_shutdown_timeout ends relays, and says goodbye to those not logged in`() throws {
+        let proxy = try proxy(workers: 1, main: "worker_shutdown_timeout 500ms;")
+        let (old, new) = (try proxy.loggedInClient(.imap), try proxy.client())
+        try new.expect("* OK IMAP4 ready")
+        proxy.server.signal(SIGQUIT)
+        try old.expectEnd()
+        try new.converse("S: * BYE …\nS.")
+        #expect(try proxy.server.awaitExit() == .code(0))
+        try proxy.server.awaitLog("shutdown timeout while proxying, client: 127.0.0.1")
+    }
+
+    @Test func `a worker that hangs does not stop a fast stop`() throws {
+        let server = try proxy(workers: 1).server
+        _ = kill(server.workers[0].pid, SIGSTOP)
+        server.signal(SIGTERM)
+        #expect(try server.awaitExit() == .code(0))
+        try server.awaitLog("exited on signal 9")
+    }
+
+    @Test func `workers do not outlive a killed master for long`() throws {
+        let proxy = try proxy()
+        let client = try proxy.loggedInClient(.imap)
+        let workers = proxy.server.workers
+        proxy.server.signal(SIGKILL)
+        try eventually("the end of all workers", by: .after(.seconds(3))) { workers.allSatisfy { !$0.isAlive } }
+        try client.expectEnd()
+    }
+
+    // MARK: Dying workers
+
+    @Test func `a killed worker is replaced at once, and its siblings' sessions live on`() throws {
+        let proxy = try proxy()
+        // Clients until both workers have some: which one accepts is the kernel's choice.
+        var clients: [LineClient] = []
+        let before = proxy.server.workers
+        func descriptors() -> [Int] { before.map(\.descriptorCount) }
+        let idle = descriptors()
+        try eventually("sessions at both workers") {
+            clients.append(try proxy.loggedInClient(.imap))
+            return zip(descriptors(), idle).allSatisfy { $0 > $1 + 1 }
+        }
+        let start = ContinuousClock.now
+        _ = kill(before[0].pid, SIGKILL)
+        try eventually("a new worker", by: .after(.seconds(1))) {
+            let now = proxy.server.workers
+            return now.count == 2 && !now.contains(before[0])
+        }
+        #expect(ContinuousClock.now - start < .seconds(1))
+        try proxy.server.awaitLog("[alert] \(proxy.server.pid)#")
+        try proxy.server.awaitLog("worker process \(before[0].pid) exited on signal 9")
+        let alive = clients.filter { client in
+            (try? client.send("ping\r\n")) != nil && (try? client.line()) == "ping"
+        }
+        #expect(!alive.isEmpty && alive.count < clients.count)
+        try proxy.client().expect("* OK IMAP4 ready")
+    }
+
+    @Test func `a worker told to end is replaced as well`() throws {
+        let server = try proxy(workers: 1).server
+        let before = server.workers
+        _ = kill(before[0].pid, SIGTERM)
+        try server.awaitWorkers(1, otherThan: before)
+        try server.awaitLog("worker process \(before[0].pid) exited with code 0")
+    }
+
+    @Test func `a worker that dies again and again is restarted with a growing pause`() throws {
+        let server = try proxy(workers: 1).server
+        var pauses: [Duration] = []
+        for _ in 1...6 {
+            let worker = try server.awaitWorkers(1)[0]
+            let start = ContinuousClock.now
+            _ = kill(worker.pid, SIGKILL)
+            try server.awaitWorkers(1, otherThan: [worker], by: .after(.seconds(15)))
+            pauses.append(ContinuousClock.now - start)
+        }
+        #expect(pauses[0] < .seconds(1))
+        #expect(pauses[5] > pauses[0] * 2 && pauses[5] > .milliseconds(200))
+    }
+
+    // MARK: Reload
+
+    @Test func `a reload replaces the workers and keeps old sessions`() throws {
+        let proxy = try proxy()
+        let client = try proxy.loggedInClient(.imap)
+        let before = proxy.server.workers
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("gracefully shutting down", count: 2)
+        try client.converse("C: x\nS: x")
+        try proxy.loggedInClient(.imap).converse("C: y\nS: y")
+        client.finishSending()
+        try client.expectEnd()
+        try eventually("the old workers' end") { before.allSatisfy { !$0.isAlive } }
+        try proxy.server.awaitWorkers(2, otherThan: before)
+        for text in ["signal 1 (SIGHUP) received from ", ", reconfiguring", ": reconfiguring"] {
+            try proxy.server.awaitLog(text)
+        }
+    }
+
+    @Test(arguments: ["foo on;", "error_log /nonexistent/folder/x.log;", "include none.conf;"])
+    func `a reload with a broken file changes nothing`(_ fault: String) throws {
+        let proxy = try proxy()
+        let client = try proxy.loggedInClient(.imap)
+        let before = proxy.server.workers
+        try proxy.server.rewrite(fault + "\n" + proxy.server.contents("server.conf"))
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("[emerg]")
+        try client.converse("C: x\nS: x")
+        try proxy.loggedInClient(.imap).converse("C: y\nS: y")
+        #expect(proxy.server.workers == before)
+    }
+
+    @Test func `a reload whose new port is taken changes nothing`() throws {
+        let proxy = try proxy()
+        let before = proxy.server.workers
+        let taken = try Socket.listen(at: .port(0))
+        let text = proxy.server.contents("server.conf")
+        try proxy.server.rewrite(text.replacingOccurrences(
+            of: "listen 127.0.0.1:\(proxy.port);", with: "listen 127.0.0.1:\(proxy.port); listen 127.0.0.1:\(taken.port);"))
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("still could not bind()")
+        #expect(proxy.server.workers == before)
+        _ = try proxy.loggedInClient(.imap)
+    }
+
+    @Test func `a reload opens new listeners and closes those that are gone`() throws {
+        let proxy = try proxy()
+        let other = try Ports.free()
+        let text = proxy.server.contents("server.conf")
+        let both = text.replacingOccurrences(
+            of: "listen 127.0.0.1:\(proxy.port);", with: "listen 127.0.0.1:\(proxy.port); listen 127.0.0.1:\(other);")
+        try proxy.server.rewrite(both)
+        proxy.server.signal(SIGHUP)
+        try eventually("the new listener") { isListening(other) }
+        try LineClient(other).converse("S: * OK IMAP4 ready")
+        try proxy.server.rewrite(text.replacingOccurrences(
+            of: "listen 127.0.0.1:\(proxy.port);", with: "listen 127.0.0.1:\(other);"))
+        proxy.server.signal(SIGHUP)
+        try eventually("the old listener's end") { !isListening(proxy.port) }
+        try LineClient(other).converse("S: * OK IMAP4 ready")
+    }
+
+    @Test func `a reload brings new settings to new sessions`() throws {
+        let proxy = try proxy()
+        try proxy.server.rewrite(proxy.server.contents("server.conf").replacingOccurrences(
+            of: "protocol imap;", with: "protocol imap; imap_capabilities NEW;"))
+        proxy.server.signal(SIGHUP)
+        try eventually("the new capabilities") {
+            let client = try proxy.client()
+            try client.converse("S: * OK IMAP4 ready\nC: a CAPABILITY")
+            return try client.line()?.hasPrefix("* CAPABILITY NEW AUTH") ?? false
+        }
+    }
+
+    @Test func `no login fails and no session is lost while the server is reloaded again and again`() throws {
+        let proxy = try proxy()
+        let sessions = try (0..<10).map { _ in try proxy.loggedInClient(.imap) }
+        let (stop, failures, logins) = (Notes(), Notes(), Counter())
+        let finished = Counter()
+        for _ in 1...4 {
+            onNewThread {
+                while stop["now"].isEmpty {
+                    do {
+                        let client = try proxy.loggedInClient(.imap)
+                        try client.converse("C: x\nS: x")
+                        _ = logins.next()
+                    } catch { failures.add("\(error)", to: "login") }
+                }
+                _ = finished.next()
+            }
+        }
+        for round in 1...4 {
+            let before = proxy.server.occurrences(of: "gracefully shutting down")
+            proxy.server.signal(SIGHUP)
+            try proxy.server.awaitLog("gracefully shutting down", count: before + 2)
+            let reached = logins.count + 20
+            try eventually("more logins in round \(round)") { logins.count >= reached || !failures["login"].isEmpty }
+        }
+        stop.add("", to: "now")
+        try eventually("the end of the login loops", by: .after(.seconds(40))) { finished.count == 4 }
+        #expect(failures["login"] == [])
+        for session in sessions { try session.converse("C: still\nS: still") }
+    }
+
+    // MARK: Logs
+
+    @Test func `logs are reopened on demand, by master and workers`() throws {
+        let proxy = try proxy()
+        try FileManager.default.moveItem(atPath: proxy.server.folder + "/error.log", toPath: proxy.server.folder + "/old.log")
+        proxy.server.signal(SIGUSR1)
+        try proxy.server.awaitLog("reopening logs", count: 3, in: "old.log")
+        try eventually("a log of the workers again") {
+            _ = try proxy.loggedInClient(.imap)
+            return proxy.server.log.contains("client logged in")
+        }
+    }
+
+    @Test func `-s sends signals by the pid file`() throws {
+        let server = try proxy().server
+        func send(_ word: String) throws {
+            let result = try run([ProgramUnderTest.path, "-p", server.folder, "-c", "server.conf", "-e", "signal.log", "-s", word])
+            #expect(result.status == .code(0))
+            #expect(result.standardError == "")
+        }
+        try send("reopen")
+        try server.awaitLog("reopening logs")
+        try send("reload")
+        try server.awaitLog("gracefully shutting down")
+        try send("quit")
+        #expect(try server.awaitExit() == .code(0))
+        #expect(server.occurrences(of: "signal process started", in: "signal.log") == 3)
+    }
+
+    // MARK: Limits
+
+    @Test func `a full descriptor table is survived`() throws {
+        let proxy = try proxy(workers: 1, main: "worker_rlimit_nofile 40;")
+        var clients = try (0..<60).map { _ in try proxy.client() }
+        try proxy.server.awaitLog("(24: Too many open files)")
+        clients[0].close()
+        clients.removeAll()
+        try proxy.loggedInClient(.imap).converse("C: x\nS: x")
+    }
+
+    @Test func `a client too many is sent away`() throws {
+        let upstream = try StubServer.imap()
+        let auth = try StubAuthServer(accepting: upstream)
+        let port = try Ports.free()
+        let text = ServerUnderTest.configuration(
+            mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; }"
+        ).replacingOccurrences(of: "worker_connections 512;", with: "worker_connections 20;")
+        let server = try ServerUnderTest(configuration: text)
+        var clients: [LineClient] = []
+        try eventually("a client too many") {
+            clients.append(try LineClient(port))
+            return server.log.contains("20 worker_connections are not enough")
+        }
+        for client in clients { client.close() }
+        clients.removeAll()
+        try eventually("room again") {
+            guard let client = try? LineClient(port) else { return false }
+            return (try? client.converse(Speech.imap.login() + Speech.imap.welcome)) != nil
+        }
+    }
+}
