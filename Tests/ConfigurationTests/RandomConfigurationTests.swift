@@ -28,11 +28,7 @@ struct SeededBytes: RandomNumberGenerator {
     ].map { Array($0.utf8) }
 
     private static let good = Array(
-<<<<<<< HEAD
         "user a; events { worker_connections 5; } mail { timeout \"1h 5\"; server { listen \"1\"; log 'x\\'y'; } }".utf8)
-=======
-        "user a; events { worker_connections 5; } mail { timeout 1h 5; server { listen \"1\"; log 'x\\'y'; } }".utf8)
->>>>>>> popsmtp
 
     /// Random bytes, random pieces of a configuration, or a good one with some bytes changed.
     private static func text(from random: inout SeededBytes) -> [UInt8] {
