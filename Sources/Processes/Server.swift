@@ -22,17 +22,13 @@ import Telemetry
         let path = invocation.configurationPath
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            do throws(ConfigurationError) {
-                _ = try Cycle(configuration, for: invocation, startupLog: log, replacing: nil)
-            } catch where error.isAfterParsing {
-                say("the configuration file \(path) syntax is ok")
-                throw error
-            }
+            _ = try Cycle(configuration, for: invocation, startupLog: log, replacing: nil)
             say("the configuration file \(path) syntax is ok")
             say("configuration file \(path) test is successful")
             if dumping { dump(configuration) }
             return 0
         } catch {
+            if error.isAfterParsing { say("the configuration file \(path) syntax is ok") }
             report(error, to: log)
             writeAll("martlet: configuration file \(path) test failed\n", to: FileDescriptor.standardError)
             return 1

@@ -56,7 +56,7 @@ import Testing
     @Test(arguments: [2000, 2048, 5000])
     func `no line is longer than 2048 bytes, its end included`(_ length: Int) {
         let bytes = LogLine(.error, String(repeating: "x", count: length)).bytes(at: Self.time, process: 42)
-        #expect(bytes.count == min(length + 33, 2048))
+        #expect(bytes.count == min(length + 36, 2048))
         #expect(bytes.last == 0x0A)
     }
 
