@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 #include <fcntl.h>
@@ -42,3 +43,11 @@ static inline int kernel_wait_exited(int status) { return WIFEXITED(status); }
 static inline int kernel_wait_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int kernel_wait_signal(int status) { return WTERMSIG(status); }
 static inline int kernel_wait_dumped_core(int status) { return WCOREDUMP(status) != 0; }
+
+/* Overwrites memory in a way that no optimiser drops. */
+extern void explicit_bzero(void *start, size_t length);
+static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(start, length); }
+
+static inline uint64_t kernel_atomic_increment(uint64_t *place) {
+    return __atomic_add_fetch(place, 1, __ATOMIC_RELAXED);
+}

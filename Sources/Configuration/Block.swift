@@ -10,6 +10,9 @@ package enum Block: String, Sendable, CaseIterable {
         case .server: .mail
         }
     }
+
+    /// Whether there may be several of it.
+    var isRepeatable: Bool { self == .server }
 }
 
 /// Where a directive was found: a file with a line, or the text given with `-g`.

@@ -8,13 +8,32 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     package let message: String
     /// Whether the syntax had been found good before: `-t` then says so first.
     package let isAfterParsing: Bool
+    /// What was warned of before, in order, each complete with its position.
+    package var earlierWarnings: [String] = []
+
+    /// How many bytes of a text are printed; a value may be longer than any terminal.
+    private static let maximumTextLength = 1024
 
     package init(
         _ text: String, at position: Position? = nil, level: Level = .emerg, isAfterParsing: Bool = false
     ) {
         self.level = level
+        let text = Self.shortened(text)
         message = position.map { "\(text) \($0)" } ?? text
         self.isAfterParsing = isAfterParsing
+    }
+
+    /// What a handler found wrong with the words of the directive `name`.
+    package init(_ fault: DirectiveFault, in name: String, at position: Position) {
+        switch fault {
+        case .directive(let text): self.init("\"\(name)\" directive \(text)", at: position)
+        case .message(let text): self.init(text, at: position)
+        }
+    }
+
+    private static func shortened(_ text: String) -> String {
+        guard text.utf8.count > maximumTextLength else { return text }
+        return String(decoding: text.utf8.prefix(maximumTextLength), as: UTF8.self)
     }
 }
 
@@ -28,6 +47,11 @@ package enum DirectiveFault: Error, Equatable, Sendable {
     package static let duplicate = directive("is duplicate")
     package static let invalidValue = directive("invalid value")
     package static let invalidNumber = directive("invalid number")
+
+    /// A word that is none of the keywords.
+    package static func invalidValue(_ word: Word) -> DirectiveFault {
+        .message("invalid value \"\(word.printed)\"")
+    }
 
     /// Something the file may say one day: clear words instead of silence, so that nobody believes
     /// it to be in force. `what` is what was written, such as `starttls on`.

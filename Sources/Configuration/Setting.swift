@@ -28,3 +28,28 @@
         if !isSet { self = outer }
     }
 }
+
+extension Setting where Value: RangeReplaceableCollection {
+    /// Takes more elements that a file gives. The first ones in a block take the place of the default,
+    /// and so of what an outer block says.
+    package mutating func append(contentsOf elements: some Sequence<Value.Element>) {
+        var all = isSet ? value : Value()
+        all.append(contentsOf: elements)
+        set(all)
+    }
+}
+
+/// What a `Setting` may hold for a directive that yields a `Plain`: just that, or an optional that is
+/// nil until a file gives one.
+package protocol SettingValue<Plain> {
+    associatedtype Plain
+    init(given plain: Plain)
+}
+
+extension Bool: SettingValue { package init(given plain: Bool) { self = plain } }
+extension Int: SettingValue { package init(given plain: Int) { self = plain } }
+extension Duration: SettingValue { package init(given plain: Duration) { self = plain } }
+extension String: SettingValue { package init(given plain: String) { self = plain } }
+extension Word: SettingValue { package init(given plain: Word) { self = plain } }
+extension [UInt8]: SettingValue { package init(given plain: [UInt8]) { self = plain } }
+extension Optional: SettingValue { package init(given plain: Wrapped) { self = plain } }

@@ -21,6 +21,9 @@ package protocol MailProtocol: Sendable {
     var usesChallenge: Bool { get }
     /// Whether `Client-Host` goes into the question to the auth server.
     var tellsClientHost: Bool { get }
+    /// Whether an upstream may take the proxy's word for a login, so that one without a password is
+    /// not the auth server's fault (`mail-auth-http.md`, section 4).
+    var mayTrustProxy: Bool { get }
     /// The mechanisms of this server that only an auth server can answer (`APOP`, `CRAM-MD5`,
     /// `EXTERNAL`), by the directive and word that ask for each, such as `imap_auth cram-md5`.
     var needsAuthServer: [String] { get }
@@ -213,6 +216,9 @@ package enum UpstreamAction: Sendable, Equatable {
     case failed(reply: [UInt8])
     /// The login needs a password and there is none.
     case noPassword
+    /// Login or password hold bytes that would end a line or field of this protocol early. Nothing of
+    /// them has been said, and the client's login is refused.
+    case unspeakable
     /// More than any login needs came before a decision.
     case tooLong
 }

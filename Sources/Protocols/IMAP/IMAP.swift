@@ -1,15 +1,53 @@
 package import Configuration
 
-/// To be written.
+/// IMAP with the settings of one server block (`mail-imap.md`).
 package struct IMAP: MailProtocol {
     package static let name = "imap"
     package static let wellKnownPorts: [UInt16] = [143, 993]
     package static var settings: any SettingsGroup.Type { IMAPSettings.self }
-    package init(_ settings: Settings, policy: DialoguePolicy) {}
-    package var clientBufferSize: Int { 4096 }
+
+    let policy: DialoguePolicy
+    /// The words of `imap_auth`.
+    let auth: [String]
+    let capabilities: IMAPCapabilityLines
+    package let clientBufferSize: Int
+
+    package init(_ settings: Settings, policy: DialoguePolicy) {
+        self.policy = policy
+        let settings = settings[IMAPSettings.self]
+        auth = settings.auth
+        capabilities = IMAPCapabilityLines(settings, startTLS: policy.startTLS)
+        clientBufferSize = settings.clientBuffer
+    }
+
     package var greetingDelay: Duration? { nil }
-    package var usesChallenge: Bool { false }
+    package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { false }
-    package var needsAuthServer: [String] { [] }
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue { preconditionFailure("to be written") }
+    package var mayTrustProxy: Bool { false }
+    package var needsAuthServer: [String] {
+        enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "imap_auth \($0.keyword)" }
+    }
+
+    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+        IMAPClientDialogue(of: self, start)
+    }
+}
+
+/// The answers to CAPABILITY (`mail-imap.md`, section 5).
+struct IMAPCapabilityLines: Sendable {
+    let overTLS: [UInt8]
+    let inTheClear: [UInt8]
+
+    init(_ settings: IMAPSettings, startTLS: StartTLS) {
+        let words = settings.capabilities
+        let mechanisms = enabledMechanisms(settings.auth).map { Array("AUTH=\($0.name)".utf8) }
+        let startTLSWord = Array("STARTTLS".utf8)
+        overTLS = IMAPReply.capabilities(words + mechanisms)
+        inTheClear =
+            switch startTLS {
+            case .off: overTLS
+            case .on: IMAPReply.capabilities(words + mechanisms + [startTLSWord])
+            case .only: IMAPReply.capabilities(words + [startTLSWord, Array("LOGINDISABLED".utf8)])
+            }
+    }
 }

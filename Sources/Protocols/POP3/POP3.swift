@@ -1,15 +1,67 @@
 package import Configuration
 
-/// To be written.
+/// POP3 with the settings of one server block (`mail-pop3.md`).
 package struct POP3: MailProtocol {
     package static let name = "pop3"
     package static let wellKnownPorts: [UInt16] = [110, 995]
     package static var settings: any SettingsGroup.Type { POP3Settings.self }
-    package init(_ settings: Settings, policy: DialoguePolicy) {}
+
+    let policy: DialoguePolicy
+    /// The words of `pop3_auth`.
+    let auth: [String]
+    /// The answers to CAPA, and to AUTH without an argument.
+    let capabilities: POP3CapabilityLists
+    let mechanismList: [UInt8]
+
+    package init(_ settings: Settings, policy: DialoguePolicy) {
+        self.policy = policy
+        let settings = settings[POP3Settings.self]
+        // `pop3_auth plain` shows LOGIN too, which has no word of its own there.
+        auth = settings.auth + (settings.auth.contains(Plain.keyword) ? [Login.keyword] : [])
+        let mechanisms = enabledMechanisms(auth).map { $0.name }
+        capabilities = POP3CapabilityLists(settings.capabilities, mechanisms: mechanisms, startTLS: policy.startTLS)
+        mechanismList = POP3Reply.list("+OK methods supported:", mechanisms.map { Array($0.utf8) })
+    }
+
+    /// A fixed buffer of a page: SASL responses and tokens do not fit into nginx's 128 bytes.
     package var clientBufferSize: Int { 4096 }
     package var greetingDelay: Duration? { nil }
-    package var usesChallenge: Bool { false }
+    package var usesChallenge: Bool { acceptsAPOP || auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { false }
-    package var needsAuthServer: [String] { [] }
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue { preconditionFailure("to be written") }
+    package var mayTrustProxy: Bool { false }
+    package var needsAuthServer: [String] {
+        let mechanisms = enabledMechanisms(auth).filter { $0.needsAuthServer }.map { $0.keyword }
+        return ((acceptsAPOP ? [AuthMethod.apop.rawValue] : []) + mechanisms).map { "pop3_auth \($0)" }
+    }
+
+    /// APOP is no SASL mechanism, but has a word in `pop3_auth`.
+    var acceptsAPOP: Bool { auth.contains(AuthMethod.apop.rawValue) }
+
+    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+        POP3ClientDialogue(of: self, start)
+    }
+}
+
+/// The answers to CAPA (`mail-pop3.md`, section 4; RFC 2449, section 5).
+struct POP3CapabilityLists: Sendable {
+    /// Over TLS, without STLS, or after USER.
+    let full: [UInt8]
+    /// In the clear, before USER.
+    let inTheClear: [UInt8]
+
+    init(_ words: [[UInt8]], mechanisms: [String], startTLS: StartTLS) {
+        let sasl = Array((["SASL"] + mechanisms).joined(separator: " ").utf8)
+        let stls = Array("STLS".utf8)
+        full = Self.list(words + [sasl])
+        inTheClear =
+            switch startTLS {
+            case .off: full
+            case .on: Self.list(words + [sasl, stls])
+            case .only: Self.list(words.filter { !$0.span.isKeyword("USER", in: $0.indices) } + [stls])
+            }
+    }
+
+    private static func list(_ entries: [[UInt8]]) -> [UInt8] {
+        POP3Reply.list("+OK Capability list follows", entries)
+    }
 }

@@ -1,11 +1,25 @@
-/// To be written.
+/// A login, a space, and a digest of the challenge keyed with the password (RFC 2195). Whether the
+/// digest is right only the auth server can say.
 package struct CRAMMD5: SASLMechanism {
     package static let name = "CRAM-MD5"
     package static let keyword = "cram-md5"
     package static let isAlwaysAccepted = false
-    package static let takesInitialResponse = true
-    package static let needsAuthServer = false
-    package init(salt: [UInt8]) {}
-    package var firstChallenge: [UInt8] { [] }
-    package mutating func receive(_ response: [UInt8]) -> SASLStep { .malformed(note: "") }
+    package static let takesInitialResponse = false
+    package static let needsAuthServer = true
+
+    private static let digestLength = 32
+    private let salt: [UInt8]
+
+    package init(salt: [UInt8]) { self.salt = salt }
+
+    package var firstChallenge: [UInt8] { salt }
+
+    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+        guard let space = response.firstIndex(of: .space), response.count - space - 1 == Self.digestLength else {
+            return .malformed(note: "client sent invalid CRAM-MD5 hash in AUTH CRAM-MD5 command")
+        }
+        let digest = Secret(Array(response[(space + 1)...]))
+        return .credentials(
+            Credentials(method: .cramMD5, login: Array(response[..<space]), secret: digest, salt: salt))
+    }
 }

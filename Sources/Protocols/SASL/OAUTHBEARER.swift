@@ -1,11 +1,82 @@
-/// To be written.
-package struct OAUTHBEARER: SASLMechanism {
+/// `n,a=LOGIN,^Aauth=Bearer TOKEN^A^A` (RFC 7628, section 3.1). Other pairs, such as `host=`, are
+/// not looked at (`mail-imap.md`, section 7).
+package struct OAUTHBEARER: OAuthMechanism {
     package static let name = "OAUTHBEARER"
     package static let keyword = "oauthbearer"
     package static let isAlwaysAccepted = false
     package static let takesInitialResponse = true
     package static let needsAuthServer = false
+    package static let method = AuthMethod.oauthbearer
+
     package init(salt: [UInt8]) {}
+
     package var firstChallenge: [UInt8] { [] }
-    package mutating func receive(_ response: [UInt8]) -> SASLStep { .malformed(note: "") }
+
+    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+        guard let login = Self.login(in: response) else {
+            return .malformed(note: "client sent invalid login in AUTH OAUTHBEARER command")
+        }
+        guard let token = Self.token(in: response) else {
+            return .malformed(note: "client sent invalid token in AUTH OAUTHBEARER command")
+        }
+        return .credentials(Credentials(method: Self.method, login: login, secret: token))
+    }
+
+    /// The second field of the GS2 header, which a comma ends before the first pair (RFC 5801, section 4).
+    private static func login(in response: [UInt8]) -> [UInt8]? {
+        let fields = response.prefix { $0 != .startOfHeading }
+            .split(separator: .comma, maxSplits: 2, omittingEmptySubsequences: false)
+        guard fields.count == 3, fields[1].count > 2,
+            fields[1].prefix(2).map(\.lowercased) == Array("a=".utf8)
+        else { return nil }
+        return unescape(fields[1].dropFirst(2))
+    }
+
+    private static func unescape(_ name: ArraySlice<UInt8>) -> [UInt8]? {
+        var plain: [UInt8] = []
+        var rest = name
+        while let byte = rest.popFirst() {
+            guard byte == .equalsSign else {
+                plain.append(byte)
+                continue
+            }
+            switch rest.prefix(2).map(\.lowercased) {
+            case Array("2c".utf8): plain.append(.comma)
+            case Array("3d".utf8): plain.append(.equalsSign)
+            default: return nil
+            }
+            rest = rest.dropFirst(2)
+        }
+        return plain
+    }
+
+    /// The token of the first pair that has one. Each pair ends with ^A, the last one too.
+    private static func token(in response: [UInt8]) -> Secret? {
+        var start = response.firstIndex(of: .startOfHeading).map { $0 + 1 }
+        while let pairStart = start, let pairEnd = response[pairStart...].firstIndex(of: .startOfHeading) {
+            if let token = BearerPair.token(in: response, pairStart..<pairEnd), !token.isEmpty {
+                return Secret(Array(response[token]))
+            }
+            start = pairEnd + 1
+        }
+        return nil
+    }
+
+    package static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
+        var header = Array("n,a=".utf8)
+        for byte in login {
+            switch byte {
+            case .comma: header += "=2C".utf8
+            case .equalsSign: header += "=3D".utf8
+            default: header.append(byte)
+            }
+        }
+        header.append(.comma)
+        return BearerPair.response(header: header, token: token)
+    }
+
+    /// A single ^A (RFC 7628, section 3.2.3).
+    package static let answerToError = Array("AQ==".utf8)
+
+    package static func isAnswerToError(_ line: [UInt8]) -> Bool { line.starts(with: answerToError) }
 }

@@ -1,11 +1,39 @@
-/// To be written.
+/// Authorization identity, NUL, authentication identity, NUL, password (RFC 4616, section 2). The
+/// first is not looked at; login and password may be empty (`mail-imap.md`, section 6).
 package struct Plain: SASLMechanism {
     package static let name = "PLAIN"
     package static let keyword = "plain"
-    package static let isAlwaysAccepted = false
+    package static let isAlwaysAccepted = true
     package static let takesInitialResponse = true
     package static let needsAuthServer = false
+
     package init(salt: [UInt8]) {}
+
     package var firstChallenge: [UInt8] { [] }
-    package mutating func receive(_ response: [UInt8]) -> SASLStep { .malformed(note: "") }
+
+    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+        guard let first = response.firstIndex(of: 0), first + 1 < response.count else {
+            return .malformed(note: "client sent invalid login in AUTH PLAIN command")
+        }
+        guard let second = response[(first + 1)...].firstIndex(of: 0) else {
+            return .malformed(note: "client sent invalid password in AUTH PLAIN command")
+        }
+        let login = Array(response[(first + 1)..<second])
+        let password = Secret(Array(response[(second + 1)...]))
+        return .credentials(Credentials(method: .plain, login: login, secret: password))
+    }
+
+    /// What a client says to log in, base64. Nil where login or password hold a NUL, which would end
+    /// its field.
+    package static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
+        if login.contains(0) || password.bytes.contains(0) { return nil }
+        var message: [UInt8] = []
+        message.reserveCapacity(login.count + password.count + 2)
+        message.append(0)
+        message += login
+        message.append(0)
+        message += password.bytes
+        defer { overwrite(&message) }
+        return Secret(Base64.encode(message.span))
+    }
 }

@@ -33,32 +33,8 @@ package let saslMechanisms: [any SASLMechanism.Type] = [
     Plain.self, Login.self, CRAMMD5.self, External.self, XOAUTH2.self, OAUTHBEARER.self,
 ]
 
-/// One AUTHENTICATE or AUTH command of any protocol, from its mechanism's name to credentials.
-package struct SASLExchange: Sendable {
-    package enum Outcome: Sendable, Equatable {
-        /// Send this challenge, base64 already, in the protocol's continuation line.
-        case challenge([UInt8])
-        case credentials(Credentials)
-        /// The protocol's invalid-command reply.
-        case failed(note: String?)
-    }
-
-    private var mechanism: any SASLMechanism
-
-    /// Starts an exchange.
-    /// - Parameters:
-    ///   - name: the mechanism as the client wrote it, in any case.
-    ///   - enabled: the keywords that the server's directive lists.
-    ///   - initialResponse: base64, nil where the client sent none.
-    /// - Returns: the first outcome, and the exchange if it goes on.
-    package static func begin(
-        _ name: Span<UInt8>, enabled: [String], initialResponse: [UInt8]?, salt: [UInt8]
-    ) -> (Outcome, SASLExchange?) {
-        preconditionFailure("to be written with the mechanisms")
-    }
-
-    /// Takes the client's next line, base64, without its end and cut at the first space.
-    package mutating func receive(_ line: [UInt8]) -> Outcome {
-        preconditionFailure("to be written with the mechanisms")
-    }
+/// The mechanisms that a directive such as `imap_auth` lists by their keywords, in the order in
+/// which capability lines show them.
+package func enabledMechanisms(_ keywords: [String]) -> [any SASLMechanism.Type] {
+    saslMechanisms.filter { keywords.contains($0.keyword) }
 }

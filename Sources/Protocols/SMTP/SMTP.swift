@@ -1,15 +1,66 @@
 package import Configuration
 
-/// To be written.
+/// SMTP with the settings of one server block (`mail-smtp.md`).
 package struct SMTP: MailProtocol {
     package static let name = "smtp"
     package static let wellKnownPorts: [UInt16] = [25, 465, 587]
     package static var settings: any SettingsGroup.Type { SMTPSettings.self }
-    package init(_ settings: Settings, policy: DialoguePolicy) {}
-    package var clientBufferSize: Int { 4096 }
-    package var greetingDelay: Duration? { nil }
-    package var usesChallenge: Bool { false }
-    package var tellsClientHost: Bool { false }
-    package var needsAuthServer: [String] { [] }
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue { preconditionFailure("to be written") }
+
+    let policy: DialoguePolicy
+    /// The words of `smtp_auth`.
+    let auth: [String]
+    /// The answer to HELO, and those to EHLO.
+    let helloReply: [UInt8]
+    let capabilities: SMTPCapabilityLists
+    package let clientBufferSize: Int
+    package let greetingDelay: Duration?
+
+    package init(_ settings: Settings, policy: DialoguePolicy) {
+        self.policy = policy
+        let settings = settings[SMTPSettings.self]
+        auth = settings.auth
+        helloReply = SMTPReply.line("250 ", policy.serverName)
+        capabilities = SMTPCapabilityLists(settings, policy: policy)
+        clientBufferSize = settings.clientBuffer
+        greetingDelay = settings.greetingDelay > .zero ? settings.greetingDelay : nil
+    }
+
+    package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
+    package var tellsClientHost: Bool { true }
+    package var mayTrustProxy: Bool { true }
+    package var needsAuthServer: [String] {
+        enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "smtp_auth \($0.keyword)" }
+    }
+
+    /// Whether messages are taken without a login (`mail-smtp.md`, section 6).
+    var takesMailWithoutLogin: Bool { auth.contains(AuthMethod.none.rawValue) }
+
+    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+        SMTPClientDialogue(of: self, start)
+    }
+}
+
+/// The answers to EHLO (`mail-smtp.md`, section 4; RFC 5321, section 4.1.1.1).
+struct SMTPCapabilityLists: Sendable {
+    let overTLS: [UInt8]
+    let inTheClear: [UInt8]
+
+    init(_ settings: SMTPSettings, policy: DialoguePolicy) {
+        let mechanisms = enabledMechanisms(settings.auth).map { $0.name }
+        let auth = mechanisms.isEmpty ? [] : [Array((["AUTH"] + mechanisms).joined(separator: " ").utf8)]
+        let startTLS = [Array("STARTTLS".utf8)]
+        let entries = [policy.serverName] + settings.capabilities
+        overTLS = Self.reply(entries + auth)
+        inTheClear =
+            switch policy.startTLS {
+            case .off: overTLS
+            case .on: Self.reply(entries + auth + startTLS)
+            case .only: Self.reply(entries + startTLS)
+            }
+    }
+
+    /// Every line but the last has a hyphen after the code.
+    private static func reply(_ lines: [[UInt8]]) -> [UInt8] {
+        lines.dropLast().flatMap { SMTPReply.line("250-", $0) } + SMTPReply.line("250 ", lines.last ?? [])
+    }
 }

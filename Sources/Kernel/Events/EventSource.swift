@@ -1,0 +1,59 @@
+import Glibc
+
+/// Who is told when a source can be read or written.
+@LoopActor package protocol EventObserver: AnyObject {
+    /// The flags of `source` have changed. The source, or any other, may be closed in here.
+    func becameReady(_ source: EventSource)
+}
+
+/// A descriptor that the loop watches, with what is known of its readiness.
+///
+/// Streams are registered once for life and edge-triggered: a flag stays true until a call runs dry
+/// and clears it. Everything else is level-triggered and reports as long as something waits.
+@LoopActor package final class EventSource {
+    /// The descriptor's number, for calls; -1 once closed.
+    package private(set) var number: CInt
+    package let isStream: Bool
+    package var isReadable = false
+    package var isWritable = false
+    /// The other side has ended its sending, or the connection is gone.
+    package internal(set) var hasHungUp = false
+    /// Told of events; released by `close()`.
+    package var observer: (any EventObserver)?
+    /// Whether the loop watches it.
+    var isWatched = false
+    /// The place in the poller's table, where it keeps one.
+    var slot = -1
+
+    /// Takes over a descriptor that does not block.
+    package init(owning number: CInt, isStream: Bool) {
+        self.number = number
+        self.isStream = isStream
+    }
+
+    package convenience init(_ descriptor: consuming FileDescriptor, isStream: Bool) {
+        self.init(owning: descriptor.release(), isStream: isStream)
+    }
+
+    deinit { if number >= 0 { _ = Glibc.close(number) } }
+
+    package var isOpen: Bool { number >= 0 }
+
+    /// Stops watching and closes. Harmless when done already.
+    package func close() {
+        guard number >= 0 else { return }
+        LoopActor.loop.forget(self)
+        _ = Glibc.close(number)
+        number = -1
+        observer = nil
+    }
+
+    /// Stops watching and gives the descriptor back unclosed.
+    package func release() -> CInt {
+        let released = number
+        LoopActor.loop.forget(self)
+        number = -1
+        observer = nil
+        return released
+    }
+}

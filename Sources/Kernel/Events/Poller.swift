@@ -1,0 +1,111 @@
+import CKernel
+import Glibc
+
+/// How the loop asks the kernel what is ready: the `use` directive.
+package enum PollingMethod: String, Sendable { case epoll, poll }
+
+/// What one wait found of one source.
+struct Readiness {
+    let source: Unmanaged<EventSource>
+    let isReadable, isWritable, hasHungUp: Bool
+}
+
+/// epoll: the kernel keeps the set of sources, and an event carries a pointer to its source.
+@LoopActor struct EpollPoller {
+    private let descriptor: CInt
+    private var events = [epoll_event](repeating: epoll_event(), count: 512)
+
+    init() throws(KernelError) {
+        descriptor = try retrying("epoll_create1()") { epoll_create1(CInt(EPOLL_CLOEXEC)) }
+    }
+
+    func close() { _ = Glibc.close(descriptor) }
+
+    func add(_ source: EventSource) throws(KernelError) {
+        var event = epoll_event()
+        event.events = EPOLLIN.rawValue
+        if source.isStream {
+            event.events |= EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+        }
+        event.data.ptr = Unmanaged.passUnretained(source).toOpaque()
+        _ = try retrying("epoll_ctl()") { epoll_ctl(descriptor, EPOLL_CTL_ADD, source.number, &event) }
+    }
+
+    func remove(_ source: EventSource) {
+        var event = epoll_event()
+        _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, source.number, &event)
+    }
+
+    mutating func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+        let count = epoll_wait(descriptor, &events, CInt(events.count), milliseconds)
+        if count < 0 {
+            if errno == EINTR { return }
+            throw KernelError("epoll_wait()")
+        }
+        for index in 0..<Int(count) {
+            let bits = events[index].events
+            guard let pointer = events[index].data.ptr else { continue }
+            let isGone = bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+            found.append(
+                Readiness(
+                    source: .fromOpaque(pointer), isReadable: isGone || bits & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0,
+                    isWritable: isGone || bits & EPOLLOUT.rawValue != 0,
+                    hasHungUp: isGone || bits & EPOLLRDHUP.rawValue != 0))
+        }
+    }
+}
+
+/// poll: the set is handed over at each wait. Streams ask for just what is not known to be ready, which
+/// makes its level trigger tell the same as epoll's edge.
+@LoopActor struct PollPoller {
+    private var sources: [EventSource] = []
+    private var requests: [pollfd] = []
+
+    mutating func add(_ source: EventSource) {
+        source.slot = sources.count
+        sources.append(source)
+    }
+
+    mutating func remove(_ source: EventSource) {
+        guard source.slot >= 0, source.slot < sources.count, sources[source.slot] === source else { return }
+        let last = sources.removeLast()
+        if last !== source {
+            sources[source.slot] = last
+            last.slot = source.slot
+        }
+        source.slot = -1
+    }
+
+    mutating func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+        requests.removeAll(keepingCapacity: true)
+        for source in sources { requests.append(Self.request(for: source)) }
+        let count = poll(&requests, nfds_t(requests.count), milliseconds)
+        if count < 0 {
+            if errno == EINTR { return }
+            throw KernelError("poll()")
+        }
+        if count == 0 { return }
+        for (source, answer) in zip(sources, requests) where answer.revents != 0 {
+            let bits = CInt(answer.revents)
+            let isGone = bits & (POLLERR | POLLHUP | POLLNVAL) != 0
+            found.append(
+                Readiness(
+                    source: .passUnretained(source), isReadable: isGone || bits & (POLLIN | Self.hangUp) != 0,
+                    isWritable: isGone || bits & POLLOUT != 0, hasHungUp: isGone || bits & Self.hangUp != 0))
+        }
+    }
+
+    /// POLLRDHUP, which is a GNU extension.
+    private static let hangUp: CInt = 0x2000
+
+    private static func request(for source: EventSource) -> pollfd {
+        guard source.isStream else { return pollfd(fd: source.number, events: Int16(POLLIN), revents: 0) }
+        // A connection that is known to be gone would report that without end: leave it out.
+        if source.hasHungUp && source.isReadable && source.isWritable { return pollfd(fd: -1, events: 0, revents: 0) }
+        var events: CInt = 0
+        if !source.isReadable { events |= POLLIN }
+        if !source.isWritable { events |= POLLOUT }
+        if !source.hasHungUp { events |= hangUp }
+        return pollfd(fd: source.number, events: Int16(events), revents: 0)
+    }
+}

@@ -1,0 +1,29 @@
+/// Where a session sleeps until something it cares about has changed: a socket, a timer, an answer.
+/// Whoever changes such a thing wakes it; it then looks for itself what has come.
+@LoopActor package final class Waiter: EventObserver {
+    private var continuation: UnsafeContinuation<Void, Never>?
+    private var isAwake = false
+
+    package init() {}
+
+    /// Lets the session look again, now or as soon as it would sleep.
+    package func wake() {
+        if let continuation {
+            self.continuation = nil
+            continuation.resume()
+        } else {
+            isAwake = true
+        }
+    }
+
+    /// Sleeps until woken; not at all where that has happened since the last sleep.
+    package func sleep() async {
+        if isAwake {
+            isAwake = false
+            return
+        }
+        await withUnsafeContinuation { continuation = $0 }
+    }
+
+    package func becameReady(_ source: EventSource) { wake() }
+}

@@ -1,0 +1,96 @@
+import CKernel
+import Glibc
+
+/// Files as a configuration, a log and a pid file need them.
+package enum Files {
+    /// Reads a whole file of at most the size that it has when opened.
+    package static func read(_ path: String) throws(KernelError) -> [UInt8] {
+        let descriptor = FileDescriptor(owning: try retrying("open()") { kernel_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        var status = stat()
+        if fstat(descriptor.number, &status) != 0 { throw KernelError("fstat()") }
+        let size = Int(status.st_size)
+        var bytes = [UInt8](repeating: 0, count: size)
+        var count = 0
+        while count < size {
+            let result = bytes.withUnsafeMutableBytes {
+                pread(descriptor.number, $0.baseAddress! + count, size - count, off_t(count))
+            }
+            if result < 0 { throw KernelError("pread()") }
+            if result == 0 { break }
+            count += result
+        }
+        // A directory has a size, and refuses to be read only then.
+        if status.st_mode & S_IFMT == S_IFDIR { throw KernelError("pread()", EISDIR) }
+        bytes.removeLast(size - count)
+        return bytes
+    }
+
+    /// Opens a log file: for appending, made if missing, 0644.
+    package static func openForAppending(_ path: String) throws(KernelError) -> FileDescriptor {
+        FileDescriptor(owning: try retrying("open()") {
+            kernel_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        })
+    }
+
+    /// Writes a small file so that readers see either the old one or the new one, never half of it,
+    /// and so that a link planted under either name is not followed.
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(KernelError) {
+        let temporary = "\(path).\(OwnProcess.id).tmp"
+        _ = unlink(temporary)
+        let descriptor = FileDescriptor(owning: try retrying("open()") {
+            kernel_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+        })
+        // Whatever the umask was, everybody may read a pid.
+        _ = fchmod(descriptor.number, 0o644)
+        guard try write(bytes.span, to: descriptor.number) == bytes.count else { throw KernelError("write()", ENOSPC) }
+        if rename(temporary, path) != 0 {
+            let fault = KernelError("rename()")
+            _ = unlink(temporary)
+            throw fault
+        }
+    }
+
+    package static func remove(_ path: String) throws(KernelError) {
+        if unlink(path) != 0 { throw KernelError("unlink()") }
+    }
+
+    package static func move(_ path: String, to newPath: String) throws(KernelError) {
+        if rename(path, newPath) != 0 { throw KernelError("rename()") }
+    }
+
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Fails as opening the file for writing would, where it cannot be made.
+    package static func checkWritableFolder(of path: String) throws(KernelError) {
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open()") }
+    }
+
+    /// Gives a log file to the user that workers run as, so that they can open it again.
+    package static func setOwner(_ path: String, to user: UInt32) throws(KernelError) {
+        var status = stat()
+        if stat(path, &status) != 0 { throw KernelError("stat()") }
+        if status.st_uid != user && chown(path, user, gid_t.max) != 0 { throw KernelError("chown()") }
+        let ownerMayUse = mode_t(0o600)
+        if status.st_mode & ownerMayUse != ownerMayUse && chmod(path, status.st_mode | ownerMayUse) != 0 {
+            throw KernelError("chmod()")
+        }
+    }
+
+    /// Lets everybody connect to a socket in the file system, as nginx does.
+    package static func allowEverybody(_ path: String) throws(KernelError) {
+        if chmod(path, 0o666) != 0 { throw KernelError("chmod()") }
+    }
+
+    /// The paths that match a shell pattern, sorted; none where nothing matches.
+    package static func matching(_ pattern: String) throws(KernelError) -> [String] {
+        var result = glob_t()
+        defer { globfree(&result) }
+        let status = glob(pattern, 0, nil, &result)
+        if status == GLOB_NOMATCH { return [] }
+        guard status == 0 else { throw KernelError("glob()") }
+        return (0..<Int(result.gl_pathc)).compactMap { index in
+            result.gl_pathv[index].map { String(cString: $0) }
+        }
+    }
+}

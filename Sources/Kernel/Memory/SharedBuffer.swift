@@ -1,0 +1,31 @@
+import CKernel
+
+/// The one buffer that all sockets of a worker are read through: 64 KiB, used from a read to the end
+/// of the same step and never across an await, so sessions that wait hold no memory for reading.
+@LoopActor package final class SharedBuffer {
+    package nonisolated static let byteCount = 65_536
+
+    private nonisolated(unsafe) let storage: UnsafeMutableRawBufferPointer
+
+    package init() {
+        storage = .allocate(byteCount: Self.byteCount, alignment: 4096)
+    }
+
+    deinit { storage.deallocate() }
+
+    /// The first bytes of the buffer, as the last read left them.
+    package func withBytes<Result>(_ count: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+        let bytes = UnsafeRawBufferPointer(storage).bindMemory(to: UInt8.self)
+        return body(Span(_unsafeElements: UnsafeBufferPointer(rebasing: bytes[..<min(count, bytes.count)])))
+    }
+
+    /// Reads from a socket into the front of the buffer.
+    package func fill(from source: EventSource, atMost limit: Int = byteCount) -> Transfer {
+        source.receive(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
+    }
+
+    /// Overwrites the front of the buffer, after a password may have passed through it.
+    package func wipe(_ count: Int) {
+        kernel_wipe(storage.baseAddress, min(count, storage.count))
+    }
+}

@@ -1,0 +1,46 @@
+import CKernel
+import Glibc
+
+/// One end of the socket pair between master and worker. Each message is one byte; an end that
+/// closes is the death of its process.
+package enum Channel {
+    /// Makes both ends: they do not block and are closed by an exec.
+    package static func makePair() throws(KernelError) -> (CInt, CInt) {
+        var ends: [CInt] = [-1, -1]
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        _ = try retrying("socketpair()") { socketpair(AF_UNIX, type, 0, &ends) }
+        return (ends[0], ends[1])
+    }
+}
+
+extension EventSource {
+    /// Takes the next message: nil where none waits, `.closed` where the other process is gone.
+    package func receiveMessage() -> (message: UInt8?, isClosed: Bool) {
+        var byte: UInt8 = 0
+        while true {
+            let count = recv(number, &byte, 1, 0)
+            if count == 1 { return (byte, false) }
+            if count == 0 { return (nil, true) }
+            if errno == EINTR { continue }
+            return (nil, errno != EAGAIN)
+        }
+    }
+
+    /// Waits for the next message, outside the loop, for a process that has nothing else to do.
+    /// - Returns: nil where the other process is gone.
+    package func awaitMessage() -> UInt8? {
+        while true {
+            let (message, isClosed) = receiveMessage()
+            if message != nil || isClosed { return message }
+            var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+            poll(&request, 1, -1)
+        }
+    }
+
+    /// Sends a message.
+    /// - Returns: false where the channel is full or gone.
+    package func send(message: UInt8) -> Bool {
+        var byte = message
+        return Glibc.send(number, &byte, 1, CInt(MSG_NOSIGNAL)) == 1
+    }
+}

@@ -1,0 +1,103 @@
+import CKernel
+import Glibc
+
+/// This process: who it is, and what it may.
+package enum OwnProcess {
+    package static var id: Int32 { getpid() }
+    package static var parentID: Int32 { getppid() }
+    package static var effectiveUser: UInt32 { geteuid() }
+
+    /// Leaves at once, with nothing flushed and nobody told.
+    package static func exit(_ code: Int32) -> Never { _exit(code) }
+
+    /// Stops this thread, the only one, for a while.
+    package static func sleep(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        var wanted = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        var rest = timespec()
+        while nanosleep(&wanted, &rest) != 0 && errno == EINTR { wanted = rest }
+    }
+
+    /// Becomes the leader of a session of its own, without a terminal; the standard input and output
+    /// become `/dev/null` (`processes.md`, section 2).
+    package static func detach() throws(KernelError) {
+        _ = try retrying("setsid()") { setsid() }
+        umask(0)
+        let null = FileDescriptor(owning: try retrying("open(\"/dev/null\")") { kernel_open("/dev/null", O_RDWR, 0) })
+        try null.duplicate(onto: STDIN_FILENO)
+        try null.duplicate(onto: STDOUT_FILENO)
+    }
+
+    package static func setPriority(_ priority: Int) throws(KernelError) {
+        if setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, CInt(clamping: priority)) != 0 {
+            throw KernelError("setpriority(\(priority))")
+        }
+    }
+
+    package enum Resource: Sendable { case openFiles, coreSize }
+
+    /// Sets the soft and the hard limit.
+    package static func setLimit(_ resource: Resource, to value: Int) throws(KernelError) {
+        var limit = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
+        let (kind, name) = switch resource {
+        case .openFiles: (RLIMIT_NOFILE, "RLIMIT_NOFILE")
+        case .coreSize: (RLIMIT_CORE, "RLIMIT_CORE")
+        }
+        if setrlimit(__rlimit_resource_t(kind.rawValue), &limit) != 0 { throw KernelError("setrlimit(\(name), \(value))") }
+    }
+
+    /// How many descriptors may be open: the soft limit and the hard one.
+    package static var openFileLimits: (soft: UInt, hard: UInt) {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return (limit.rlim_cur, limit.rlim_max)
+    }
+
+    /// Whether memory may be dumped or read by processes of the same user.
+    package static func setDumpable(_ isDumpable: Bool) {
+        _ = kernel_prctl(PR_SET_DUMPABLE, isDumpable ? 1 : 0)
+    }
+
+    /// No program started from here on can gain rights that this process has not.
+    package static func renounceNewPrivileges() {
+        _ = kernel_prctl(PR_SET_NO_NEW_PRIVS, 1)
+    }
+
+    /// The signal that this process gets when its parent dies.
+    package static func endWithParent(by signal: Signal) {
+        _ = kernel_prctl(PR_SET_PDEATHSIG, UInt(signal.number))
+    }
+
+    package static func changeDirectory(_ path: String) throws(KernelError) {
+        if chdir(path) != 0 { throw KernelError("chdir(\"\(path)\")") }
+    }
+
+    /// Keeps only the variables given, each `NAME` with its present value or `NAME=VALUE`.
+    package static func keepEnvironment(_ entries: [String]) {
+        let kept = entries.compactMap { entry -> String? in
+            if entry.contains("=") { return entry }
+            return getenv(entry).map { "\(entry)=\(String(cString: $0))" }
+        }
+        clearenv()
+        for entry in kept { putenv(strdup(entry)) }
+    }
+
+    package static func environmentVariable(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    package static func refreshTimeZone() { tzset() }
+
+    package static var onlineProcessorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
+    package static var pageSize: Int { max(4096, sysconf(CInt(_SC_PAGESIZE))) }
+
+    /// `Linux 6.1.0-18-amd64`.
+    package static var systemName: String {
+        var name = utsname()
+        uname(&name)
+        func text<Field>(_ field: Field) -> String {
+            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+        return "\(text(name.sysname)) \(text(name.release))"
+    }
+}

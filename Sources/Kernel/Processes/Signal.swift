@@ -1,0 +1,91 @@
+import CKernel
+import Glibc
+
+/// A signal that master or workers act on.
+package enum Signal: Sendable, CaseIterable {
+    case hangUp, interrupt, quit, kill, terminate, user1, user2, windowChanged, childExited, ioPossible, alarm
+
+    package var number: Int32 {
+        switch self {
+        case .hangUp: SIGHUP
+        case .interrupt: SIGINT
+        case .quit: SIGQUIT
+        case .kill: SIGKILL
+        case .terminate: SIGTERM
+        case .user1: SIGUSR1
+        case .user2: SIGUSR2
+        case .windowChanged: SIGWINCH
+        case .childExited: SIGCHLD
+        case .ioPossible: SIGIO
+        case .alarm: SIGALRM
+        }
+    }
+
+    /// As log lines name it: `SIGHUP`.
+    package var name: String {
+        switch self {
+        case .hangUp: "SIGHUP"
+        case .interrupt: "SIGINT"
+        case .quit: "SIGQUIT"
+        case .kill: "SIGKILL"
+        case .terminate: "SIGTERM"
+        case .user1: "SIGUSR1"
+        case .user2: "SIGUSR2"
+        case .windowChanged: "SIGWINCH"
+        case .childExited: "SIGCHLD"
+        case .ioPossible: "SIGIO"
+        case .alarm: "SIGALRM"
+        }
+    }
+
+    package func send(to process: Int32) throws(KernelError) {
+        if Glibc.kill(process, number) != 0 { throw KernelError("kill(\(process), \(number))") }
+    }
+}
+
+/// A signal that came, and from whom: 0 where the kernel sent it.
+package struct ReceivedSignal: Sendable {
+    package let signal: Signal
+    package let sender: Int32
+}
+
+/// Signals as something to read, in the loop, like everything else.
+@LoopActor package final class SignalReader {
+    package let source: EventSource
+
+    /// Blocks the signals, also for processes forked from here, and queues them for reading.
+    package init() throws(KernelError) {
+        var set = Self.mask
+        sigprocmask(SIG_BLOCK, &set, nil)
+        _ = Glibc.signal(SIGPIPE, SIG_IGN)
+        let descriptor = try retrying("signalfd()") {
+            signalfd(-1, &set, CInt(SFD_NONBLOCK) | CInt(SFD_CLOEXEC))
+        }
+        source = EventSource(owning: descriptor, isStream: false)
+    }
+
+    private static var mask: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in Signal.allCases where signal != .kill { sigaddset(&set, signal.number) }
+        return set
+    }
+
+    /// What a program started from here must do first: signals reach it as they reach any other.
+    package static func unblockAll() {
+        var set = mask
+        sigprocmask(SIG_UNBLOCK, &set, nil)
+        _ = Glibc.signal(SIGPIPE, SIG_DFL)
+    }
+
+    /// Takes the next signal, or nil where none waits.
+    package func next() -> ReceivedSignal? {
+        var record = signalfd_siginfo()
+        while read(source.number, &record, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
+            if let signal = Signal.allCases.first(where: { UInt32($0.number) == record.ssi_signo }) {
+                return ReceivedSignal(signal: signal, sender: Int32(bitPattern: record.ssi_pid))
+            }
+        }
+        return nil
+    }
+}

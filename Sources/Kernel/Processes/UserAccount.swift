@@ -1,0 +1,37 @@
+import CCapability
+import CKernel
+import Glibc
+
+/// A user and a group that workers run as.
+package struct UserAccount: Sendable, Equatable {
+    package let name: String
+    package let user: UInt32
+    package let group: UInt32
+
+    package init(name: String, user: UInt32, group: UInt32) {
+        self.name = name
+        self.user = user
+        self.group = group
+    }
+
+    /// The number of a user by name.
+    package static func user(named name: String) -> UInt32? {
+        getpwnam(name).map { $0.pointee.pw_uid }
+    }
+
+    /// The number of a group by name.
+    package static func group(named name: String) -> UInt32? {
+        getgrnam(name).map { $0.pointee.gr_gid }
+    }
+
+    /// Becomes this user for good, with its groups and no capability left.
+    package func assume() throws(KernelError) {
+        if setgid(group) != 0 { throw KernelError("setgid(\(group))") }
+        if initgroups(name, group) != 0 { throw KernelError("initgroups(\(name), \(group))") }
+        if setuid(user) != 0 { throw KernelError("setuid(\(user))") }
+        guard user != 0 else { return }
+        let none = cap_init()
+        defer { cap_free(UnsafeMutableRawPointer(none)) }
+        if cap_set_proc(none) != 0 { throw KernelError("cap_set_proc()") }
+    }
+}

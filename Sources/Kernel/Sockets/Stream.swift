@@ -1,0 +1,87 @@
+import CKernel
+import Glibc
+
+/// What became of a read or a write. A full or closed socket is an answer, not an error.
+package enum Transfer: Sendable, Equatable {
+    case moved(Int)
+    /// Nothing now; the loop says when to try again.
+    case wouldBlock
+    /// The other side has ended, or will not read what is written.
+    case closed
+    case failed(KernelError)
+}
+
+extension EventSource {
+    /// Begins a connection. It is made, or has failed, when the source becomes writable.
+    package static func connect(to address: SocketAddress) throws(KernelError) -> EventSource {
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(address.family, type, 0) })
+        if !address.isUnix {
+            try descriptor.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, 1, named: "setsockopt(TCP_NODELAY)")
+        }
+        let status = address.withKernelForm { Glibc.connect(descriptor.number, $0, $1) }
+        if status == -1 && errno != EINPROGRESS { throw KernelError("connect()") }
+        return EventSource(owning: descriptor.release(), isStream: true)
+    }
+
+    /// Why a connection that became writable is none, or nil where it is one.
+    package func connectFault() -> KernelError? {
+        var number: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        getsockopt(self.number, SOL_SOCKET, SO_ERROR, &number, &length)
+        return number == 0 ? nil : KernelError("connect()", number)
+    }
+
+    /// This side's address of a connection.
+    package var localAddress: SocketAddress? {
+        SocketAddress.ask { getsockname(number, $0, $1) }
+    }
+
+    /// Reads what is there, up to the buffer's size. A short read is the last one before the loop
+    /// reports more, unless the other side has ended, which would otherwise go unseen.
+    func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        while true {
+            let count = recv(number, buffer.baseAddress, buffer.count, 0)
+            if count > 0 {
+                if count < buffer.count && !hasHungUp { isReadable = false }
+                return .moved(count)
+            }
+            if count == 0 { return .closed }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                isReadable = false
+                return .wouldBlock
+            default: return .failed(KernelError("recv()"))
+            }
+        }
+    }
+
+    /// Writes as much as the kernel takes.
+    package func send(_ bytes: Span<UInt8>) -> Transfer {
+        bytes.withUnsafeBytes { send($0) }
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        while true {
+            let count = Glibc.send(number, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+            if count >= 0 {
+                if count < bytes.count { isWritable = false }
+                return .moved(count)
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                isWritable = false
+                return .wouldBlock
+            case EPIPE, ECONNRESET: return .closed
+            default: return .failed(KernelError("send()"))
+            }
+        }
+    }
+
+    /// Ends this side's sending; what is in flight is still delivered, and the other side may go on.
+    package func endSending() {
+        _ = shutdown(number, CInt(SHUT_WR))
+    }
+}

@@ -1,0 +1,203 @@
+import Configuration
+import Kernel
+import Protocols
+import Proxy
+import Telemetry
+
+/// One generation: a configuration, with its logs opened and its listeners bound.
+@LoopActor final class Cycle {
+    let process: ProcessSettings
+    let events: EventsSettings
+    /// The process's own log.
+    let log: ErrorLog
+    let servers: [MailServer]
+    let pidPath: String?
+    private(set) var listeners: [Listener] = []
+    private let logFiles: [LogFile]
+
+    /// How often, and after what pause, an address that is in use is tried again (`command-line.md`, section 5).
+    private static let bindAttempts = 5
+    private static let bindPause = Duration.milliseconds(500)
+
+    /// Builds a generation. What fails is undone, and the old one stays as it was.
+    /// - Parameters:
+    ///   - startupLog: takes records until the configured logs are open.
+    ///   - old: the generation that this one replaces, whose listeners it takes over.
+    init(_ configuration: LoadedConfiguration, for invocation: Invocation, startupLog: ErrorLog, replacing old: Cycle?) throws(ConfigurationError) {
+        for warning in configuration.warnings { startupLog.write(.warn, warning) }
+        process = configuration.main[ProcessSettings.self]
+        events = configuration.events[EventsSettings.self]
+        pidPath = process.pidFile.path(orDefault: invocation.pidPath)
+        var book = LogBook(isTest: invocation.isTest)
+        log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
+        log.copiesToTerminal = startupLog.copiesToTerminal
+        var inherited = book
+        servers = try MailServer.servers(of: configuration) { (settings) throws(ConfigurationError) in
+            try inherited.open(settings.targets.withDefault(invocation.errorLogPath))
+        }
+        logFiles = inherited.files
+        try checkConnections()
+        if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old) }
+    }
+
+    private var listens: [Listen] { servers.flatMap(\.listens) }
+
+    private func checkConnections() throws(ConfigurationError) {
+        if events.workerConnections < listens.count + 1 {
+            throw ConfigurationError(
+                "\(events.workerConnections) worker_connections are not enough for \(listens.count) listening sockets",
+                isAfterParsing: true)
+        }
+        let limit = Int(clamping: OwnProcess.openFileLimits.soft)
+        if events.workerConnections > limit && events.workerConnections > process.workerRlimitNofile ?? 0 {
+            log.write(.warn, "\(events.workerConnections) worker_connections exceed open file resource limit: \(limit)")
+        }
+    }
+
+    // MARK: Listeners
+
+    /// Takes over the old generation's listeners where addresses are the same, and binds the others.
+    private func bindListeners(replacing old: Cycle?) throws(ConfigurationError) {
+        var found: [SocketAddress: Listener] = [:]
+        for listener in old?.listeners ?? [] { found[listener.address] = listener }
+        let kept = Set(found.keys)
+        for attempt in 1...Self.bindAttempts {
+            var isInUse = false
+            for listen in listens where found[listen.address] == nil {
+                do throws(KernelError) {
+                    found[listen.address] = try Listener(listen.address, backlog: listen.options.backlog)
+                } catch {
+                    log.write(.emerg, "\(error.call) failed", reason: error.reason)
+                    guard error.number == KernelError.addressInUse else { return try abandon(found, keeping: kept, error) }
+                    isInUse = true
+                }
+            }
+            if !isInUse { break }
+            log.write(.notice, "try again to bind() after 500ms")
+            OwnProcess.sleep(Self.bindPause)
+            if attempt == Self.bindAttempts {
+                log.write(.emerg, "still could not bind()")
+                return try abandon(found, keeping: kept, KernelError("bind()", KernelError.addressInUse))
+            }
+        }
+        listeners = listens.compactMap { found[$0.address] }
+        for (listen, listener) in zip(listens, listeners) {
+            do throws(KernelError) { try listener.adjust(backlog: listen.options.backlog) } catch {
+                log.write(.alert, "\(error.call) failed, ignored", reason: error.reason)
+            }
+        }
+    }
+
+    private func abandon(_ found: [SocketAddress: Listener], keeping kept: Set<SocketAddress>, _ error: KernelError) throws(ConfigurationError) {
+        for listener in found.values where !kept.contains(listener.address) { listener.retire() }
+        throw ConfigurationError.reported
+    }
+
+    /// What a test can find out without disturbing anybody: whether each address is one of ours to bind.
+    private func tryAddresses() throws(ConfigurationError) {
+        for address in listens.map(\.address) where !address.isUnix {
+            do throws(KernelError) {
+                _ = try ListeningSocket.bind(address, backlog: 1, listens: false)
+            } catch {
+                if error.number == KernelError.addressInUse { continue }
+                throw ConfigurationError("\(error.call) failed (\(error.reason))", isAfterParsing: true)
+            }
+        }
+    }
+
+    /// Closes what the new generation does not use. Sockets in the file system go with a warning.
+    func retireListeners(notIn new: Cycle?) {
+        for listener in listeners where !(new?.listeners.contains { $0 === listener } ?? false) {
+            if new != nil, case .unix(let path) = listener.address { log.write(.warn, "deleting socket \(path)") }
+            listener.retire()
+        }
+        if new == nil { listeners = [] }
+    }
+
+    /// Closes this process's descriptors of the listeners, not the sockets.
+    func closeListeners() {
+        for listener in listeners { listener.close() }
+        listeners = []
+    }
+
+    // MARK: Logs
+
+    /// Opens every log file anew (`processes.md`, section 10).
+    /// - Parameter owner: the user that workers run as, when the master gives files to it.
+    func reopenLogs(owner: UInt32?) {
+        for file in logFiles {
+            do throws(KernelError) {
+                try file.reopen(owner: owner)
+            } catch {
+                log.write(.emerg, "\(error.call.dropLast())\"\(file.path ?? "")\") failed", reason: error.reason)
+            }
+        }
+        redirectStandardError()
+    }
+
+    /// From now on, what libraries have to say goes where the process's records go.
+    func redirectStandardError() {
+        guard !log.destinations.contains(where: { $0.file.path == nil }) else { return }
+        try? log.destinations.first?.file.takeOverStandardError()
+    }
+
+    /// The server starts: the terminal gets no more copies.
+    func stopCopyingToTerminal() { log.copiesToTerminal = false }
+}
+
+extension ConfigurationError {
+    /// The log has been told already, at each fault.
+    static let reported = ConfigurationError("", isAfterParsing: true)
+    var isReported: Bool { message.isEmpty }
+}
+
+extension [ErrorLogSettings.Target] {
+    /// No `error_log` at all: the file that the call names, at level `error`.
+    fileprivate func withDefault(_ path: String?) -> [ErrorLogSettings.Target] {
+        isEmpty ? [ErrorLogSettings.Target(path: path, level: .error)] : self
+    }
+}
+
+/// Opens each log file once, however many blocks name it.
+@LoopActor private struct LogBook {
+    let isTest: Bool
+    private(set) var files: [LogFile] = []
+
+    init(isTest: Bool) { self.isTest = isTest }
+
+    mutating func open(_ targets: [ErrorLogSettings.Target]) throws(ConfigurationError) -> ErrorLog {
+        var destinations: [ErrorLog.Destination] = []
+        for target in targets {
+            guard let path = target.path else {
+                destinations.append(.init(file: .standardError, level: target.level))
+                continue
+            }
+            if isTest && !Files.exists(path) {
+                try checkFolder(of: path)
+                continue
+            }
+            destinations.append(.init(file: try file(at: path), level: target.level))
+        }
+        return ErrorLog(destinations)
+    }
+
+    private mutating func file(at path: String) throws(ConfigurationError) -> LogFile {
+        if let file = files.first(where: { $0.path == path }) { return file }
+        do throws(KernelError) {
+            let file = try LogFile.open(path)
+            files.append(file)
+            return file
+        } catch {
+            throw Self.failure(path, error)
+        }
+    }
+
+    /// A test makes no file, but says whether a start could.
+    private func checkFolder(of path: String) throws(ConfigurationError) {
+        do throws(KernelError) { try Files.checkWritableFolder(of: path) } catch { throw Self.failure(path, error) }
+    }
+
+    private static func failure(_ path: String, _ error: KernelError) -> ConfigurationError {
+        ConfigurationError("open() \"\(path)\" failed (\(error.reason))", isAfterParsing: true)
+    }
+}

@@ -1,0 +1,11 @@
+/// What master and workers say to each other over their channel, a byte each.
+enum Order: UInt8 {
+    /// Master to worker: accept nothing more, and leave when the last session has ended.
+    case quit = 0x71
+    /// Master to worker: leave now.
+    case terminate = 0x74
+    /// Master to worker: open the logs anew.
+    case reopen = 0x6F
+    /// Worker to master: it accepts connections.
+    case ready = 0x72
+}

@@ -1,0 +1,36 @@
+import Configuration
+import Kernel
+import Proxy
+import Telemetry
+
+extension Cycle {
+    /// Builds the generation that follows this one, from the file as it is now. What is wrong with it
+    /// goes into this one's log, and this one stays.
+    static func reloaded(from old: Cycle, for invocation: Invocation) -> Cycle? {
+        OwnProcess.refreshTimeZone()
+        do throws(ConfigurationError) {
+            let configuration = try invocation.loadConfiguration()
+            let new = try Cycle(configuration, for: invocation, startupLog: old.log, replacing: old)
+            new.movePIDFile(from: old)
+            new.log.write(.notice, "using the \"\(new.events.method.rawValue)\" event method")
+            old.retireListeners(notIn: new)
+            new.redirectStandardError()
+            return new
+        } catch {
+            for warning in error.earlierWarnings { old.log.write(.warn, warning) }
+            if !error.isReported { old.log.write(error.level == .crit ? .crit : .emerg, error.message) }
+            return nil
+        }
+    }
+
+    /// Writes the pid file that the new configuration names, when all else has succeeded.
+    private func movePIDFile(from old: Cycle) {
+        guard pidPath != old.pidPath else { return }
+        do throws(KernelError) {
+            if let pidPath { try PIDFile.write(pidPath) }
+            if let oldPath = old.pidPath { try PIDFile.remove(oldPath) }
+        } catch {
+            log.write(.alert, "pid file \"\(pidPath ?? "")\" could not be moved: \(error.call) failed", reason: error.reason)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+import Configuration
+package import Kernel
+import Proxy
+import Telemetry
+
+/// What the program does once its options are read: serve, test a configuration, or signal a master.
+/// Each returns the exit code.
+@LoopActor package struct Server {
+    private let invocation: Invocation
+    private let title: ProcessTitle
+
+    package init(_ invocation: Invocation, title: ProcessTitle) {
+        self.invocation = invocation
+        self.title = title
+    }
+
+    // MARK: -t and -T
+
+    /// Tries the configuration out and says what came of it (`config-language.md`, section 6).
+    package func test(dumping: Bool) -> Int32 {
+        let log = invocation.openStartupLog()
+        let path = invocation.configurationPath
+        do throws(ConfigurationError) {
+            let configuration = try invocation.loadConfiguration()
+            do throws(ConfigurationError) {
+                _ = try Cycle(configuration, for: invocation, startupLog: log, replacing: nil)
+            } catch where error.isAfterParsing {
+                say("the configuration file \(path) syntax is ok")
+                throw error
+            }
+            say("the configuration file \(path) syntax is ok")
+            say("configuration file \(path) test is successful")
+            if dumping { dump(configuration) }
+            return 0
+        } catch {
+            report(error, to: log)
+            writeAll("martlet: configuration file \(path) test failed\n", to: FileDescriptor.standardError)
+            return 1
+        }
+    }
+
+    private func say(_ text: String) {
+        if !invocation.isQuiet { writeAll("martlet: \(text)\n", to: FileDescriptor.standardError) }
+    }
+
+    private func dump(_ configuration: LoadedConfiguration) {
+        for file in configuration.files {
+            writeAll("# configuration file \(file.path):\n", to: FileDescriptor.standardOutput)
+            writeAll(file.bytes, to: FileDescriptor.standardOutput)
+            writeAll("\n", to: FileDescriptor.standardOutput)
+        }
+    }
+
+    private func report(_ error: ConfigurationError, to log: ErrorLog) {
+        for warning in error.earlierWarnings { log.write(.warn, warning) }
+        if !error.isReported { log.write(error.level == .crit ? .crit : .emerg, error.message) }
+    }
+
+    // MARK: -s
+
+    /// Sends a signal to the master that the pid file names (`command-line.md`, section 4).
+    package func signal(_ signal: Signal) -> Int32 {
+        let log = invocation.openStartupLog()
+        let pidPath: String?
+        do throws(ConfigurationError) {
+            let configuration = try invocation.loadConfiguration()
+            pidPath = configuration.main[ProcessSettings.self].pidFile.path(orDefault: invocation.pidPath)
+            for warning in configuration.warnings { log.write(.warn, warning) }
+        } catch {
+            report(error, to: log)
+            return 1
+        }
+        log.write(.notice, "signal process started")
+        guard let pidPath else {
+            return fail("no PID file configured", log)
+        }
+        do throws(KernelError) {
+            guard let id = try PIDFile.read(pidPath) else {
+                let text = String(decoding: (try? Files.read(pidPath)) ?? [], as: UTF8.self).prefix { !$0.isNewline }
+                return fail("invalid PID number \"\(text)\" in \"\(pidPath)\"", log)
+            }
+            do throws(KernelError) { try signal.send(to: id) } catch {
+                log.write(.alert, error)
+                return 1
+            }
+            return 0
+        } catch {
+            return fail("open() \"\(pidPath)\" failed (\(error.reason))", log)
+        }
+    }
+
+    private func fail(_ message: String, _ log: ErrorLog) -> Int32 {
+        log.write(.error, message)
+        return 1
+    }
+
+    // MARK: Serving
+
+    /// Starts, and serves until told to stop (`processes.md`, section 1).
+    package func serve() -> Int32 {
+        let startupLog = invocation.openStartupLog()
+        let cycle: Cycle
+        do throws(ConfigurationError) {
+            let configuration = try invocation.loadConfiguration()
+            cycle = try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil)
+        } catch {
+            report(error, to: startupLog)
+            return 1
+        }
+        announce(cycle)
+        do throws(KernelError) {
+            let launcher = cycle.process.daemon ? try Daemon.launch() : nil
+            if let path = cycle.pidPath { try writePIDFile(path, log: cycle.log) }
+            cycle.redirectStandardError()
+            launcher?.tellReady()
+            cycle.stopCopyingToTerminal()
+            let numbers = try SharedCounter()
+            if cycle.process.masterProcess {
+                try Master(cycle, invocation: invocation, title: title, numbers: numbers).run()
+            } else {
+                try serveAlone(cycle, numbers)
+            }
+            return 0
+        } catch {
+            cycle.log.write(.emerg, error)
+            return 1
+        }
+    }
+
+    private func announce(_ cycle: Cycle) {
+        let log = cycle.log
+        let limits = OwnProcess.openFileLimits
+        log.write(.notice, "using the \"\(cycle.events.method.rawValue)\" event method")
+        log.write(.notice, Version.name)
+        log.write(.notice, "OS: \(OwnProcess.systemName)")
+        log.write(.notice, "getrlimit(RLIMIT_NOFILE): \(limits.soft):\(limits.hard)")
+    }
+
+    private func writePIDFile(_ path: String, log: ErrorLog) throws(KernelError) {
+        do throws(KernelError) { try PIDFile.write(path) } catch {
+            throw KernelError("\(error.call.dropLast())\"\(path)\")", error.number)
+        }
+    }
+
+    /// `master_process off`: one process does everything, for development.
+    private func serveAlone(_ cycle: Cycle, _ numbers: SharedCounter) throws(KernelError) {
+        OwnProcess.keepEnvironment(["TZ"] + cycle.process.environment)
+        let worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
+        var current = cycle
+        worker.reconfigure = { [invocation] in
+            current.log.write(.notice, "reconfiguring")
+            guard let new = Cycle.reloaded(from: current, for: invocation) else { return nil }
+            current = new
+            return new
+        }
+        try worker.open()
+        try worker.run()
+        if let path = current.pidPath { try PIDFile.remove(path) }
+        current.retireListeners(notIn: nil)
+    }
+}

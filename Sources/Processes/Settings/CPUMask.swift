@@ -1,0 +1,40 @@
+import Configuration
+
+/// Which processors a worker may run on.
+package enum CPUMask: Sendable, Equatable {
+    /// Exactly these, processor 0 first.
+    case processors([Bool])
+    /// One of these for each worker in turn; nil: one of all.
+    case oneOf([Bool]?)
+
+    static let maximumProcessorCount = 1024
+
+    /// Masks, one for each worker, or `auto` with at most one.
+    static func masks(_ words: [Word]) throws(DirectiveFault) -> [CPUMask] {
+        guard words.first == "auto" else {
+            var masks: [CPUMask] = []
+            for word in words { masks.append(.processors(try processors(word))) }
+            return masks
+        }
+        switch words.count {
+        case 1: return [.oneOf(nil)]
+        case 2: return [.oneOf(try processors(words[1]))]
+        default: throw .message("invalid number of arguments in \"worker_cpu_affinity\" directive")
+        }
+    }
+
+    /// The digit on the right is processor 0. Blanks only make it readable.
+    private static func processors(_ word: Word) throws(DirectiveFault) -> [Bool] {
+        var processors: [Bool] = []
+        for byte in word.bytes.reversed() where byte != UInt8(ascii: " ") {
+            guard byte == UInt8(ascii: "0") || byte == UInt8(ascii: "1") else {
+                throw .message("invalid character \"\(Word([byte]).printed)\" in \"worker_cpu_affinity\"")
+            }
+            processors.append(byte == UInt8(ascii: "1"))
+        }
+        if processors.count > maximumProcessorCount {
+            throw .message("\"worker_cpu_affinity\" supports up to \(maximumProcessorCount) CPUs only")
+        }
+        return processors
+    }
+}

@@ -1,0 +1,143 @@
+import Kernel
+import Proxy
+import Telemetry
+
+/// A process that serves: it accepts on the listeners that the master has bound.
+@LoopActor final class Worker: EventObserver {
+    private let services: WorkerServices
+    private let signals: SignalReader
+    private let title: ProcessTitle?
+    /// The master's end is the other one; nil in a process that is its own master.
+    private let channel: EventSource?
+    private var cycle: Cycle
+    private var acceptor: Acceptor?
+    private let shutdownTimer = LoopTimer()
+    private var isLeaving = false
+    private var isDone = false
+    /// What a process that is its own master does on HUP.
+    var reconfigure: (() -> Cycle?)?
+
+    /// What a signal asks of a worker, and how the log puts it (`processes.md`, section 4).
+    private enum Reaction { case terminate, quit, reopen, reconfigure, ignore }
+
+    init(_ cycle: Cycle, numbers: SharedCounter, channel: EventSource?, title: ProcessTitle?) throws(KernelError) {
+        self.cycle = cycle
+        self.channel = channel
+        self.title = title
+        let loop = LoopActor.loop
+        try loop.begin(using: cycle.events.method)
+        signals = try SignalReader()
+        services = WorkerServices(
+            connectionLimit: cycle.events.workerConnections,
+            reserved: cycle.servers.reduce(channel == nil ? 0 : 1) { $0 + $1.listens.count }, numbers: numbers)
+        try loop.watch(signals.source, self)
+        if let channel { try loop.watch(channel, self) }
+        shutdownTimer.action = { [unowned self] in services.cutOffAll() }
+        services.whenEmpty = { [unowned self] in if isLeaving { isDone = true } }
+    }
+
+    /// Starts to accept.
+    func open() throws(KernelError) {
+        let acceptor = Acceptor(
+            worker: services, acceptsMany: cycle.events.multiAccept, pauseWhenExhausted: cycle.events.acceptMutexDelay,
+            log: cycle.log)
+        var listeners = cycle.listeners[...]
+        for server in cycle.servers {
+            for listen in server.listens {
+                guard let listener = listeners.popFirst() else { continue }
+                try acceptor.open(try listener.duplicate(), for: listen, of: server)
+            }
+        }
+        self.acceptor = acceptor
+    }
+
+    /// Serves until told to leave.
+    func run() throws(KernelError) {
+        _ = channel?.send(message: Order.ready.rawValue)
+        try LoopActor.loop.run { isDone }
+        cycle.log.write(.notice, "exiting")
+        services.cutOffAll()
+        cycle.log.write(.notice, "exit")
+    }
+
+    func becameReady(_ source: EventSource) {
+        if source === channel { hearMaster(source) } else { hearSignals() }
+    }
+
+    private func hearMaster(_ channel: EventSource) {
+        while true {
+            let (message, isClosed) = channel.receiveMessage()
+            if isClosed {
+                // The master has died: nobody could ever stop or replace this worker.
+                cycle.log.write(.alert, "the master process is gone")
+                isDone = true
+                return channel.close()
+            }
+            switch message.map(Order.init(rawValue:)) {
+            case .quit: quit()
+            case .terminate: isDone = true
+            case .reopen: reopen()
+            case .ready, .some(nil): break
+            case nil: return
+            }
+        }
+    }
+
+    private func hearSignals() {
+        while let received = signals.next() {
+            let (reaction, words) = reaction(to: received.signal)
+            cycle.log.write(.notice, received.description + words)
+            switch reaction {
+            case .terminate: isDone = true
+            case .quit: quit()
+            case .reopen: reopen()
+            case .reconfigure: adopt(reconfigure?())
+            case .ignore: break
+            }
+        }
+    }
+
+    private func reaction(to signal: Signal) -> (Reaction, String) {
+        switch signal {
+        case .terminate, .interrupt: (.terminate, ", exiting")
+        case .quit: (.quit, ", shutting down")
+        case .user1: (.reopen, ", reopening logs")
+        case .hangUp where reconfigure != nil: (.reconfigure, ", reconfiguring")
+        case .hangUp, .user2, .windowChanged, .ioPossible: (.ignore, ", ignoring")
+        case .childExited, .alarm, .kill: (.ignore, "")
+        }
+    }
+
+    private func reopen() {
+        cycle.log.write(.notice, "reopening logs")
+        cycle.reopenLogs(owner: nil)
+    }
+
+    /// Accepts nothing more. Sessions go on until they end, or `worker_shutdown_timeout` ends them.
+    private func quit() {
+        guard !isLeaving else { return }
+        isLeaving = true
+        cycle.log.write(.notice, "gracefully shutting down")
+        title?.set("martlet: worker process is shutting down")
+        acceptor?.close()
+        cycle.closeListeners()
+        if services.isEmpty { isDone = true }
+        if let limit = cycle.process.workerShutdownTimeout { shutdownTimer.start(after: limit) }
+    }
+
+    /// Goes on with another configuration, in a process that is its own master: sessions keep theirs.
+    private func adopt(_ new: Cycle?) {
+        guard let new, !isLeaving else { return }
+        acceptor?.close()
+        cycle.retireListeners(notIn: new)
+        cycle = new
+        do throws(KernelError) { try open() } catch { new.log.write(.alert, error) }
+    }
+}
+
+extension ReceivedSignal {
+    /// `signal 1 (SIGHUP) received from 4711`, or without a sender where the kernel sent it.
+    var description: String {
+        "signal \(signal.number) (\(signal.name)) received" + (sender == 0 ? "" : " from \(sender)")
+    }
+}

@@ -1,0 +1,31 @@
+import Kernel
+import Telemetry
+
+/// What a worker makes of itself before it serves: no more than it needs (`processes.md`, section 5.2).
+enum WorkerRights {
+    /// The exit code of a worker that could not become one; it is not replaced.
+    static let fatalExitCode: Int32 = 2
+
+    @LoopActor static func settle(_ settings: ProcessSettings, log: ErrorLog) throws(KernelError) {
+        OwnProcess.keepEnvironment(["TZ"] + settings.environment)
+        tolerate(log) { () throws(KernelError) in
+            if settings.workerPriority != 0 { try OwnProcess.setPriority(settings.workerPriority) }
+        }
+        tolerate(log) { () throws(KernelError) in
+            if let limit = settings.workerRlimitNofile { try OwnProcess.setLimit(.openFiles, to: limit) }
+        }
+        tolerate(log) { () throws(KernelError) in
+            if let limit = settings.workerRlimitCore { try OwnProcess.setLimit(.coreSize, to: limit) }
+        }
+        if OwnProcess.effectiveUser == 0, let user = settings.user { try user.assume() }
+        OwnProcess.renounceNewPrivileges()
+        // Memory holds passwords: nobody may look into it, unless the operator asks for core files.
+        OwnProcess.setDumpable(settings.workerRlimitCore != nil)
+        if let path = settings.workingDirectory { try OwnProcess.changeDirectory(path) }
+    }
+
+    /// Some limits are wishes: without them a worker still serves.
+    @LoopActor private static func tolerate(_ log: ErrorLog, _ step: () throws(KernelError) -> Void) {
+        do throws(KernelError) { try step() } catch { log.write(.alert, error) }
+    }
+}

@@ -1,0 +1,30 @@
+package import Configuration
+
+/// What every dialogue of a server goes by, whatever its protocol.
+package struct DialogueSettings: SettingsGroup {
+    /// The name that greetings and challenges hold. Nil stands for the machine's own, also where a server
+    /// gives an empty name to have it instead of an inherited one.
+    @Setting package var serverName: [UInt8]?
+    @Setting package var startTLS = StartTLS.off
+    @Setting package var maxErrors = 5
+    @Setting package var maxCommands = 1000
+
+    package init() {}
+
+    package static let directives: [Directive<Self>] = [
+        .custom(
+            "server_name", in: [.mail, .server], takes: .exactly(1), sets: \.$serverName,
+            handler: { (call) throws(DirectiveFault) in try name(call.words[0]) }),
+        .choice(
+            "starttls", of: ["off": .off, "on": .on, "only": .only], in: [.mail, .server], sets: \.$startTLS
+        ).supporting(only: "off"),
+        .number("max_errors", in: [.mail, .server], sets: \.$maxErrors),
+        .number("max_commands", in: [.mail, .server], sets: \.$maxCommands),
+    ]
+
+    /// A name goes into lines of every protocol, so it may hold nothing that could end one.
+    private static func name(_ word: Word) throws(DirectiveFault) -> [UInt8]? {
+        guard word.bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }) else { throw .invalidValue(word) }
+        return word.bytes.isEmpty ? nil : word.bytes
+    }
+}

@@ -1,0 +1,114 @@
+/// The bytes that mail protocols give a meaning to, by name.
+extension UInt8 {
+    package static let startOfHeading: UInt8 = 0x01
+    package static let lineFeed: UInt8 = 0x0A
+    package static let carriageReturn: UInt8 = 0x0D
+    package static let space: UInt8 = 0x20
+    package static let quote = UInt8(ascii: "\"")
+    package static let asterisk = UInt8(ascii: "*")
+    package static let plus = UInt8(ascii: "+")
+    package static let comma = UInt8(ascii: ",")
+    package static let hyphen = UInt8(ascii: "-")
+    package static let equalsSign = UInt8(ascii: "=")
+    package static let backslash = UInt8(ascii: "\\")
+    package static let openBrace = UInt8(ascii: "{")
+    package static let closeBrace = UInt8(ascii: "}")
+
+    package var isDigit: Bool { UInt8(ascii: "0") <= self && self <= UInt8(ascii: "9") }
+    package var isLetter: Bool { UInt8(ascii: "a") <= lowercased && lowercased <= UInt8(ascii: "z") }
+    /// Whether it steers a terminal or a protocol and prints nothing: CR, LF, NUL and their like.
+    package var isControl: Bool { self < .space || self == 0x7F }
+    package var isPrintableASCII: Bool { .space <= self && self < 0x7F }
+
+    /// The small letter of a capital one; any other byte as it is.
+    package var lowercased: UInt8 {
+        UInt8(ascii: "A") <= self && self <= UInt8(ascii: "Z") ? self | 0x20 : self
+    }
+
+    /// The capital of a small letter; any other byte as it is.
+    package var uppercased: UInt8 {
+        UInt8(ascii: "a") <= self && self <= UInt8(ascii: "z") ? self & 0xDF : self
+    }
+
+    /// The value of a decimal digit.
+    package var digitValue: Int? { isDigit ? Int(self - UInt8(ascii: "0")) : nil }
+}
+
+/// A line found among bytes: what it says, and where the next one begins.
+package struct Line: Equatable, Sendable {
+    /// The line without its LF, and without the CR before that.
+    package let content: Range<Int>
+    /// Just behind the LF.
+    package let end: Int
+
+    package init(content: Range<Int>, end: Int) {
+        self.content = content
+        self.end = end
+    }
+}
+
+/// Questions that the parsers of all protocols ask. Ranges are always ones that the bytes have:
+/// parsers get them from here, and never from what a peer announced.
+extension Span where Element == UInt8 {
+    /// The first place of a byte from `start` on.
+    package func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
+        var index = start
+        while index < count {
+            if self[index] == byte { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// The line that starts at `start`, if its LF has come. LF alone ends a line as CR LF does:
+    /// nginx takes both.
+    package func line(from start: Int = 0) -> Line? {
+        guard let lineFeed = firstIndex(of: .lineFeed, from: start) else { return nil }
+        let hasReturn = lineFeed > start && self[lineFeed - 1] == .carriageReturn
+        return Line(content: start..<(hasReturn ? lineFeed - 1 : lineFeed), end: lineFeed + 1)
+    }
+
+    /// A copy of these bytes. Whoever copies what may be a password wipes the copy.
+    package func bytes(in range: Range<Int>) -> [UInt8] {
+        var copy: [UInt8] = []
+        copy.reserveCapacity(range.count)
+        for index in range { copy.append(self[index]) }
+        return copy
+    }
+
+    /// Whether these bytes are that keyword, in any case of letters.
+    package func isKeyword(_ keyword: String, in range: Range<Int>) -> Bool {
+        range.count == keyword.utf8.count && hasKeyword(keyword, at: range.lowerBound)
+    }
+
+    /// Whether that keyword, in any case of letters, stands at `start`, whatever follows it.
+    package func hasKeyword(_ keyword: String, at start: Int = 0) -> Bool {
+        guard start >= 0, start <= count, count - start >= keyword.utf8.count else { return false }
+        var index = start
+        for letter in keyword.utf8 {
+            if self[index].lowercased != letter.lowercased { return false }
+            index += 1
+        }
+        return true
+    }
+
+    /// Whether exactly these bytes stand at `start`, whatever follows them.
+    package func hasBytes(_ wanted: [UInt8], at start: Int = 0) -> Bool {
+        guard start >= 0, start <= count, count - start >= wanted.count else { return false }
+        return wanted.indices.allSatisfy { self[start + $0] == wanted[$0] }
+    }
+
+    /// The number that these bytes spell, digits only and at least one; nil where it exceeds `maximum`.
+    package func decimal(in range: Range<Int>, maximum: Int = .max) -> Int? {
+        guard !range.isEmpty else { return nil }
+        var value = 0
+        for index in range {
+            guard let digit = self[index].digitValue else { return nil }
+            let (tenfold, overflowed) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = tenfold.addingReportingOverflow(digit)
+            if overflowed || carried || sum > maximum { return nil }
+            value = sum
+        }
+        return value
+    }
+}

@@ -1,0 +1,203 @@
+/// An IMAP client's way to its login (`mail-imap.md`, sections 1 to 9).
+package struct IMAPClientDialogue: ClientDialogue {
+    private enum State: Sendable {
+        /// Between commands, or inside one whose literals up to this position have been asked for.
+        case reading(continuedAt: Int)
+        case negotiating(tag: [UInt8], SASLExchange)
+        case authenticating(tag: [UInt8], AuthMethod)
+        /// A refused token's client has been told why and is to take note.
+        case explaining(tag: [UInt8], OAuthRefusal)
+
+        static let idle = reading(continuedAt: 0)
+    }
+
+    private typealias Decision = (action: ClientAction, note: String?)
+
+    private let server: IMAP
+    private let salt: [UInt8]
+    private var budget: ClientBudget
+    private var state = State.idle
+
+    init(of server: IMAP, _ start: DialogueStart) {
+        self.server = server
+        salt = start.salt(at: server.policy.serverName)
+        budget = ClientBudget(server.policy)
+    }
+
+    package func greeting() -> [UInt8] { IMAPReply.greeting }
+
+    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+        switch state {
+        case .reading(let position):
+            return readCommand(input, continuedAt: position, overTLS: overTLS)
+        case .negotiating(let tag, _), .explaining(let tag, _):
+            return readResponse(input, tag: tag)
+        case .authenticating:
+            return ClientStep(byteCount: 0, .awaitInput)
+        }
+    }
+
+    /// Neither arguments nor responses go into the note: they may be passwords.
+    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+        let opening = tag.map { (tag: $0, name: nil) } ?? IMAPCommand.opening(of: input)
+        return ClientStep(
+            byteCount: input.count, .close(after: IMAPReply.invalidCommand(opening.tag)),
+            note: "client sent too long command \"\(opening.name?.rawValue ?? "")\"")
+    }
+
+    package mutating func forgetPlaintext() { state = .idle }
+
+    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+        let reply = IMAPReply.refusal(tag, refusal.text)
+        if case .authenticating(let tag, let method) = state,
+            let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
+        {
+            state = .explaining(tag: tag, explaining)
+            return .reply(IMAPReply.continuation(explaining.explanation))
+        }
+        state = .idle
+        return thenCloses ? .close(after: reply) : .reply(reply)
+    }
+
+    package func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
+
+    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+        IMAPUpstreamDialogue(tag: tag ?? [], credentials, to: route)
+    }
+
+    /// The tag of the command that is being dealt with.
+    private var tag: [UInt8]? {
+        switch state {
+        case .negotiating(let tag, _), .authenticating(let tag, _), .explaining(let tag, _): tag
+        case .reading: nil
+        }
+    }
+}
+
+/// Reading: from bytes to one command or response.
+extension IMAPClientDialogue {
+    private mutating func readCommand(_ input: Span<UInt8>, continuedAt position: Int, overTLS: Bool) -> ClientStep {
+        switch IMAPCommand.parse(input, continuedAt: position) {
+        case .incomplete:
+            return ClientStep(byteCount: 0, .awaitInput)
+        case .awaitsContinuation(let position):
+            state = .reading(continuedAt: position)
+            return ClientStep(byteCount: 0, .reply(IMAPReply.literalContinuation))
+        case .invalid(let rejection, let byteCount):
+            return turnAway(rejection, byteCount)
+        case .command(let command, let byteCount):
+            state = .idle
+            return admit(.complete(command, byteCount: byteCount), tag: command.tag) { dialogue, command in
+                dialogue.perform(command, overTLS: overTLS)
+            }
+        }
+    }
+
+    private mutating func turnAway(_ rejection: IMAPRejection, _ byteCount: Int) -> ClientStep {
+        let parsed = Parsed<IMAPCommand>.invalid(rejection.fault, byteCount: byteCount)
+        let step = admit(parsed, tag: rejection.tag) { dialogue, command in dialogue.refuseCommand(command.tag) }
+        guard rejection.losesLiteral, case .reply(let reply) = step.action else { return step }
+        return ClientStep(byteCount: byteCount, .close(after: reply), note: step.note)
+    }
+
+    private mutating func readResponse(_ input: Span<UInt8>, tag: [UInt8]) -> ClientStep {
+        let parsed = ResponseLine.parse(input, words: IMAPCommand.maxArguments)
+        return admit(parsed, tag: tag) { dialogue, response in dialogue.take(response) }
+    }
+
+    /// Counts a line, and lets it be decided upon while there are few enough.
+    private mutating func admit<Unit>(
+        _ parsed: Parsed<Unit>, tag: [UInt8]?, then decide: (inout Self, Unit) -> Decision
+    ) -> ClientStep {
+        switch budget.admit(parsed, invalid: IMAPReply.invalidCommand(tag)) {
+        case .awaitInput:
+            return ClientStep(byteCount: 0, .awaitInput)
+        case .turnedAway(let step):
+            state = .idle
+            return step
+        case .admitted(let unit, let byteCount):
+            let decision = decide(&self, unit)
+            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
+        }
+    }
+}
+
+/// Deciding: from a command or response to an action.
+extension IMAPClientDialogue {
+    private mutating func perform(_ command: IMAPCommand, overTLS: Bool) -> Decision {
+        let policy = server.policy
+        switch command.name {
+        case .noop:
+            return (.reply(IMAPReply.completed(command.tag)), nil)
+        case .logout:
+            return (.close(after: IMAPReply.goodbye(command.tag)), nil)
+        case .capability:
+            let line = overTLS ? server.capabilities.overTLS : server.capabilities.inTheClear
+            return (.reply(line + IMAPReply.completed(command.tag)), nil)
+        case .startTLS where policy.startTLS != .off && !overTLS:
+            return (.startTLS(after: IMAPReply.completed(command.tag)), nil)
+        case .login where policy.startTLS != .only || overTLS:
+            return logIn(command)
+        case .authenticate where policy.startTLS != .only || overTLS:
+            return beginExchange(command)
+        case .startTLS, .login, .authenticate:
+            return refuseCommand(command.tag)
+        }
+    }
+
+    private mutating func logIn(_ command: IMAPCommand) -> Decision {
+        guard command.arguments.count == 2, !command.arguments[0].isEmpty else { return refuseCommand(command.tag) }
+        let login = command.arguments[0].bytes
+        return authenticate(
+            command.tag, Credentials(method: .plain, login: login, secret: command.arguments[1]))
+    }
+
+    private mutating func beginExchange(_ command: IMAPCommand) -> Decision {
+        guard let mechanism = command.arguments.first?.bytes, command.arguments.count <= 2 else {
+            return refuseCommand(command.tag)
+        }
+        let (outcome, exchange) = SASLExchange.begin(
+            mechanism.span, enabled: server.auth,
+            initialResponse: command.arguments.dropFirst().first?.bytes, salt: salt)
+        return follow(outcome, of: exchange, tag: command.tag)
+    }
+
+    private mutating func take(_ response: Secret) -> Decision {
+        switch state {
+        case .negotiating(let tag, var exchange):
+            let outcome = exchange.receive(response.bytes)
+            return follow(outcome, of: exchange, tag: tag)
+        case .explaining(let tag, let refusal):
+            state = .idle
+            return (refusal.end(on: response.bytes, invalid: IMAPReply.invalidCommand(tag)), nil)
+        case .reading, .authenticating:
+            return refuseCommand(tag)
+        }
+    }
+
+    private mutating func follow(
+        _ outcome: SASLExchange.Outcome, of exchange: SASLExchange?, tag: [UInt8]
+    ) -> Decision {
+        switch (outcome, exchange) {
+        case (.challenge(let challenge), let exchange?):
+            state = .negotiating(tag: tag, exchange)
+            return (.reply(IMAPReply.continuation(challenge)), nil)
+        case (.credentials(let credentials), _):
+            return authenticate(tag, credentials)
+        case (.failed(let note), _):
+            return refuseCommand(tag, note: note)
+        case (.challenge, nil):
+            return refuseCommand(tag)
+        }
+    }
+
+    private mutating func authenticate(_ tag: [UInt8], _ credentials: Credentials) -> Decision {
+        state = .authenticating(tag: tag, credentials.method)
+        return (.authenticate(credentials), nil)
+    }
+
+    private mutating func refuseCommand(_ tag: [UInt8]?, note: String? = nil) -> Decision {
+        state = .idle
+        return (.reply(IMAPReply.invalidCommand(tag)), note)
+    }
+}

@@ -1,0 +1,127 @@
+/// The login at an IMAP upstream (`mail-proxy.md`, section 5), under the tag of the client's own
+/// command: the upstream's reply to it is the client's.
+package struct IMAPUpstreamDialogue: UpstreamDialogue {
+    private enum State: Sendable {
+        /// These credentials make no login; nothing is said.
+        case hopeless(UpstreamAction)
+        case awaitingGreeting(Login)
+        /// The rest of the command, each part after the upstream has asked for it.
+        case saying(ArraySlice<IMAPLoginCommand.Part>, Login, activity: String)
+        case said(Login, activity: String)
+        /// The upstream has explained why it refuses the token, and the refusal itself is to come.
+        case explained(saslError: [UInt8])
+        case decided
+    }
+
+    private enum Login: Sendable {
+        case password([UInt8], Secret)
+        case token(OAuthLogin, mechanism: String)
+    }
+
+    /// What the upstream may say in all from our command to its decision.
+    package static let maxReplyLength = 64 * 1024
+
+    private let tag: [UInt8]
+    private var state: State
+    /// The untagged lines since our command: they are the client's too.
+    private var heard: [UInt8] = []
+
+    package init(tag: [UInt8], _ credentials: Credentials, to route: UpstreamTerms) {
+        self.tag = tag
+        state = Self.start(credentials, to: route)
+    }
+
+    private static func start(_ credentials: Credentials, to route: UpstreamTerms) -> State {
+        guard let secret = credentials.password(for: route) else { return .hopeless(.noPassword) }
+        guard route.upstreamDecides, let mechanism = credentials.method.oauthMechanism else {
+            return .awaitingGreeting(.password(credentials.login, secret))
+        }
+        guard let token = OAuthLogin(secret, of: credentials.login, by: mechanism) else {
+            return .hopeless(.unspeakable)
+        }
+        return .awaitingGreeting(.token(token, mechanism: mechanism.name))
+    }
+
+    package var activity: String {
+        switch state {
+        case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
+        case .saying(_, _, let activity), .said(_, let activity): activity
+        case .explained: "sending AUTH to upstream"
+        }
+    }
+
+    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+        if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
+        let room = Self.maxReplyLength - heard.count
+        guard case .complete(let reply, let byteCount) = IMAPUpstreamReply.parse(input, tag: tag) else {
+            return UpstreamStep(byteCount: 0, input.count < room ? .awaitInput : .tooLong)
+        }
+        if byteCount > room { return UpstreamStep(byteCount: byteCount, .tooLong) }
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+    }
+
+    private mutating func advance(on reply: IMAPUpstreamReply, line: [UInt8]) -> UpstreamAction {
+        if hasSpoken && reply.changesNothing {
+            heard += line
+            return .skip
+        }
+        switch (state, reply) {
+        case (.awaitingGreeting(let login), .untagged(.ok, let code)):
+            let command = command(for: login, offers: IMAPUpstreamOffers(code))
+            return say(command.parts[...], of: login)
+        case (.saying(let rest, let login, _), .continuation):
+            return say(rest, of: login)
+        case (.said(.token(let token, _), _), .continuation(let saslError)):
+            state = .explained(saslError: saslError)
+            return .send(token.answerToError)
+        case (.said, .tagged(.ok, _)):
+            state = .decided
+            return .accepted(reply: heard + line)
+        case (.said, .tagged(.no, let code)) where !Self.isAboutServer(code):
+            state = .decided
+            return .refused(reply: heard + line, saslError: nil)
+        case (.explained(let saslError), .tagged(.no, let code)) where !Self.isAboutServer(code):
+            state = .decided
+            return .refused(reply: heard + line, saslError: saslError)
+        default:
+            state = .decided
+            return .failed(reply: heard + line)
+        }
+    }
+
+    private var hasSpoken: Bool {
+        switch state {
+        case .saying, .said, .explained: true
+        case .hopeless, .awaitingGreeting, .decided: false
+        }
+    }
+
+    private func command(for login: Login, offers: IMAPUpstreamOffers) -> IMAPLoginCommand {
+        switch login {
+        case .password(let name, let password):
+            IMAPLoginCommand(tag: tag, login: name, password: password, offers: offers)
+        case .token(let token, let mechanism):
+            IMAPLoginCommand(tag: tag, token: token, mechanism: mechanism, offers: offers)
+        }
+    }
+
+    /// Says the first of these parts; the others wait for the upstream.
+    private mutating func say(_ parts: ArraySlice<IMAPLoginCommand.Part>, of login: Login) -> UpstreamAction {
+        guard let part = parts.first else { return .failed(reply: heard) }
+        let rest = parts.dropFirst()
+        state = rest.isEmpty
+            ? .said(login, activity: part.activity) : .saying(rest, login, activity: part.activity)
+        return .send(part.bytes)
+    }
+
+    /// Response codes (RFC 5530) with which a server refuses every login, or this one though the
+    /// password may be right. Trying another password helps with none of them.
+    private static let codesAboutServer: Set<String> = [
+        "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "PRIVACYREQUIRED", "CLIENTBUG",
+        "CANNOT", "CORRUPTION", "OVERQUOTA",
+    ]
+
+    private static func isAboutServer(_ code: [String]) -> Bool {
+        code.first.map { codesAboutServer.contains($0) } ?? false
+    }
+}

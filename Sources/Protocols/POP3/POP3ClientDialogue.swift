@@ -1,0 +1,168 @@
+/// A POP3 client's way to its login (`mail-pop3.md`, sections 3 to 7).
+package struct POP3ClientDialogue: ClientDialogue {
+    private enum State: Sendable {
+        case idle
+        /// USER has been said, PASS is to come.
+        case named([UInt8])
+        case negotiating(SASLExchange)
+        case authenticating(AuthMethod)
+        /// A refused token's client has been told why and is to take note.
+        case explaining(OAuthRefusal)
+    }
+
+    /// What a client says, by what was to come.
+    private enum Input {
+        case command(POP3Command)
+        case response(Secret)
+    }
+
+    private typealias Decision = (action: ClientAction, note: String?)
+
+    private let server: POP3
+    /// What the greeting shows and every digest answers.
+    private let salt: [UInt8]
+    private var budget: ClientBudget
+    private var state = State.idle
+
+    init(of server: POP3, _ start: DialogueStart) {
+        self.server = server
+        salt = start.salt(at: server.policy.serverName)
+        budget = ClientBudget(server.policy)
+    }
+
+    package func greeting() -> [UInt8] {
+        let challenge = server.usesChallenge ? [.space] + salt : []
+        return Array("+OK POP3 ready".utf8) + challenge + [.carriageReturn, .lineFeed]
+    }
+
+    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+        switch budget.admit(parse(input), invalid: POP3Reply.invalidCommand) {
+        case .awaitInput:
+            return ClientStep(byteCount: 0, .awaitInput)
+        case .turnedAway(let step):
+            state = .idle
+            return step
+        case .admitted(let input, let byteCount):
+            let decision = perform(input, overTLS: overTLS)
+            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
+        }
+    }
+
+    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+        ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: POP3Reply.invalidCommand)
+    }
+
+    package mutating func forgetPlaintext() { state = .idle }
+
+    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+        let reply = POP3Reply.refusal(refusal.text)
+        if case .authenticating(let method) = state,
+            let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
+        {
+            state = .explaining(explaining)
+            return .reply(POP3Reply.continuation(explaining.explanation))
+        }
+        state = .idle
+        return thenCloses ? .close(after: reply) : .reply(reply)
+    }
+
+    package func farewell(_ reason: Farewell) -> [UInt8] { POP3Reply.farewell(reason) }
+
+    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+        POP3UpstreamDialogue(credentials, to: route)
+    }
+
+    private var expectsResponse: Bool {
+        switch state {
+        case .negotiating, .explaining: true
+        case .idle, .named, .authenticating: false
+        }
+    }
+
+    private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
+        expectsResponse
+            ? ResponseLine.parse(input, words: POP3Command.maxArguments).map(Input.response)
+            : POP3Command.parse(input).map(Input.command)
+    }
+
+    private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
+        switch (state, input) {
+        case (.negotiating(var exchange), .response(let response)):
+            let outcome = exchange.receive(response.bytes)
+            return follow(outcome, of: exchange)
+        case (.explaining(let refusal), .response(let response)):
+            state = .idle
+            return (refusal.end(on: response.bytes, invalid: POP3Reply.invalidCommand), nil)
+        case (_, .command(let command)):
+            return perform(command, overTLS: overTLS)
+        case (_, .response):
+            return refuseCommand()
+        }
+    }
+
+    private mutating func perform(_ command: POP3Command, overTLS: Bool) -> Decision {
+        if server.policy.startTLS == .only && !overTLS && command.carriesCredentials { return refuseCommand() }
+        switch (state, command) {
+        case (_, .noop):
+            return (.reply(POP3Reply.success), nil)
+        case (_, .quit):
+            return (.close(after: POP3Reply.success), nil)
+        case (.idle, .capa) where !overTLS:
+            return (.reply(server.capabilities.inTheClear), nil)
+        case (_, .capa):
+            return (.reply(server.capabilities.full), nil)
+        case (.idle, .user(let name)):
+            state = .named(name)
+            return (.reply(POP3Reply.success), nil)
+        case (.named(let name), .pass(let password)):
+            return authenticate(Credentials(method: .plain, login: name, secret: password))
+        case (.idle, .apop(let user, let digest)) where server.acceptsAPOP:
+            return authenticate(Credentials(method: .apop, login: user, secret: digest, salt: salt))
+        case (.idle, .listMechanisms):
+            return (.reply(server.mechanismList), nil)
+        case (.idle, .auth(let mechanism, let response)):
+            let (outcome, exchange) = SASLExchange.begin(
+                mechanism.span, enabled: server.auth, initialResponse: response?.bytes, salt: salt)
+            return follow(outcome, of: exchange)
+        case (.idle, .stls) where server.policy.startTLS != .off && !overTLS:
+            return (.startTLS(after: POP3Reply.success), nil)
+        default:
+            return refuseCommand()
+        }
+    }
+
+    private mutating func follow(_ outcome: SASLExchange.Outcome, of exchange: SASLExchange?) -> Decision {
+        switch (outcome, exchange) {
+        case (.challenge(let challenge), let exchange?):
+            state = .negotiating(exchange)
+            return (.reply(POP3Reply.continuation(challenge)), nil)
+        case (.credentials(let credentials), _):
+            return authenticate(credentials)
+        case (.failed(let note), _):
+            return refuseCommand(note: note)
+        case (.challenge, nil):
+            return refuseCommand()
+        }
+    }
+
+    private mutating func authenticate(_ credentials: Credentials) -> Decision {
+        state = .authenticating(credentials.method)
+        return (.authenticate(credentials), nil)
+    }
+
+    /// A user who has been named is forgotten too.
+    private mutating func refuseCommand(note: String? = nil) -> Decision {
+        state = .idle
+        return (.reply(POP3Reply.invalidCommand), note)
+    }
+}
+
+extension POP3Command {
+    /// Whether it is part of a login, which `starttls only` refuses in the clear.
+    fileprivate var carriesCredentials: Bool {
+        switch self {
+        case .user, .pass, .apop, .listMechanisms, .auth: true
+        case .capa, .noop, .quit, .stls, .misused: false
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// What a POP3 client says before it is logged in (RFC 1939, RFC 2449, RFC 2595, RFC 5034).
+package enum POP3Command: Equatable, Sendable {
+    case user([UInt8])
+    case pass(Secret)
+    case apop(user: [UInt8], digest: Secret)
+    /// AUTH without an argument: a question for the mechanisms there are.
+    case listMechanisms
+    case auth(mechanism: [UInt8], initialResponse: Secret?)
+    case capa, noop, quit, stls
+    /// A command that exists, with a number of arguments that it does not take. This is refused
+    /// like an unknown one, but does not count as an error.
+    case misused
+
+    /// How many arguments any command may have; one more makes the line unreadable.
+    static let maxArguments = 3
+
+    /// Parses the command that starts at the first byte (`mail-pop3.md`, section 2).
+    package static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Command> {
+        guard let line = bytes.line() else { return .incomplete }
+        do throws(ParseFault) {
+            return .complete(try command(on: line, of: bytes), byteCount: line.end)
+        } catch {
+            return .invalid(error, byteCount: line.end)
+        }
+    }
+
+    private static func command(on line: Line, of bytes: Span<UInt8>) throws(ParseFault) -> POP3Command {
+        let verb = try line.verb(of: bytes)
+        switch verb {
+        case "USER":
+            guard let name = try line.rest(of: bytes, after: verb) else { return .misused }
+            return .user(bytes.bytes(in: name))
+        case "PASS":
+            guard let password = try line.rest(of: bytes, after: verb) else { return .misused }
+            return .pass(Secret(bytes.bytes(in: password)))
+        default:
+            let words = try line.words(of: bytes, atMost: 1 + maxArguments)
+            return try command(verb, with: words.dropFirst(), of: bytes)
+        }
+    }
+
+    /// Arguments are copied only into a command that keeps them: any of them may be a password.
+    private static func command(
+        _ verb: String, with arguments: ArraySlice<Range<Int>>, of bytes: Span<UInt8>
+    ) throws(ParseFault) -> POP3Command {
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: arguments[arguments.startIndex + index]) }
+        return switch (verb, arguments.count) {
+        case ("APOP", 2): .apop(user: argument(0), digest: Secret(argument(1)))
+        case ("AUTH", 0): .listMechanisms
+        case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
+        case ("APOP", _), ("AUTH", _): .misused
+        case ("CAPA", _): .capa
+        case ("NOOP", _): .noop
+        case ("QUIT", _): .quit
+        case ("STLS", _): .stls
+        default: throw .command
+        }
+    }
+}

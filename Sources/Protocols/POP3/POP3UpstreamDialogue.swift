@@ -1,0 +1,105 @@
+/// The login at a POP3 upstream: USER and PASS (`mail-proxy.md`, section 4), or AUTH with a token
+/// where the upstream is the one to judge it (RFC 5034).
+package struct POP3UpstreamDialogue: UpstreamDialogue {
+    private enum State: Sendable {
+        /// These credentials make no login; nothing is said.
+        case hopeless(UpstreamAction)
+        case awaitingGreeting(Login)
+        case saidUser(then: Secret)
+        case saidPassword
+        case saidMechanism(OAuthLogin)
+        case saidToken(OAuthLogin)
+        /// The upstream has explained why it refuses the token, and the refusal itself is to come.
+        case explained(saslError: [UInt8])
+        case decided
+    }
+
+    private enum Login: Sendable {
+        case password(user: Secret, pass: Secret)
+        case token(auth: Secret, OAuthLogin)
+    }
+
+    /// How long a reply may be; an error challenge is the longest there is.
+    package static let maxLineLength = 64 * 1024
+
+    private var state: State
+
+    package init(_ credentials: Credentials, to route: UpstreamTerms) {
+        state = Self.start(credentials, to: route)
+    }
+
+    private static func start(_ credentials: Credentials, to route: UpstreamTerms) -> State {
+        guard let secret = credentials.password(for: route) else { return .hopeless(.noPassword) }
+        let login: Login?
+        if route.upstreamDecides, let mechanism = credentials.method.oauthMechanism {
+            login = token(secret, of: credentials.login, by: mechanism)
+        } else {
+            login = password(secret, of: credentials.login)
+        }
+        return login.map { .awaitingGreeting($0) } ?? .hopeless(.unspeakable)
+    }
+
+    private static func password(_ password: Secret, of user: [UInt8]) -> Login? {
+        guard let user = UpstreamLine.build(Array("USER ".utf8), user),
+            let pass = UpstreamLine.build(Array("PASS ".utf8), password.bytes)
+        else { return nil }
+        return .password(user: user, pass: pass)
+    }
+
+    private static func token(_ token: Secret, of user: [UInt8], by mechanism: any OAuthMechanism.Type) -> Login? {
+        guard let login = OAuthLogin(token, of: user, by: mechanism),
+            let auth = UpstreamLine.build(Array("AUTH ".utf8), Array(mechanism.name.utf8))
+        else { return nil }
+        return .token(auth: auth, login)
+    }
+
+    package var activity: String {
+        switch state {
+        case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
+        case .saidUser: "sending user name to upstream"
+        case .saidPassword: "sending password to upstream"
+        case .saidMechanism, .saidToken, .explained: "sending AUTH to upstream"
+        }
+    }
+
+    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+        if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
+        guard case .complete(let reply, let byteCount) = POP3Reply.parse(input) else {
+            return UpstreamStep(byteCount: 0, input.count > Self.maxLineLength ? .tooLong : .awaitInput)
+        }
+        if byteCount > Self.maxLineLength { return UpstreamStep(byteCount: byteCount, .tooLong) }
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+    }
+
+    private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
+        switch (state, reply) {
+        case (.awaitingGreeting(.password(let user, let pass)), .ok):
+            state = .saidUser(then: pass)
+            return .send(user)
+        case (.saidUser(let pass), .ok):
+            state = .saidPassword
+            return .send(pass)
+        case (.awaitingGreeting(.token(let auth, let login)), .ok):
+            state = .saidMechanism(login)
+            return .send(auth)
+        case (.saidMechanism(let login), .challenge):
+            state = .saidToken(login)
+            return .send(login.responseLine)
+        case (.saidToken(let login), .challenge(let saslError)):
+            state = .explained(saslError: saslError)
+            return .send(login.answerToError)
+        case (.saidPassword, .ok), (.saidToken, .ok):
+            state = .decided
+            return .accepted(reply: line)
+        case (.saidUser, .error(false)), (.saidPassword, .error(false)), (.saidToken, .error(false)):
+            state = .decided
+            return .refused(reply: line, saslError: nil)
+        case (.explained(let saslError), .error(false)):
+            state = .decided
+            return .refused(reply: line, saslError: saslError)
+        default:
+            state = .decided
+            return .failed(reply: line)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// One AUTHENTICATE or AUTH command of any protocol, from its mechanism's name to credentials. Each
+/// command begins one afresh, so nothing of an earlier attempt can reach a later one.
+package struct SASLExchange: Sendable {
+    package enum Outcome: Sendable, Equatable {
+        /// Send this challenge, base64 already, in the protocol's continuation line.
+        case challenge([UInt8])
+        case credentials(Credentials)
+        /// The protocol's invalid-command reply.
+        case failed(note: String?)
+    }
+
+    private var mechanism: any SASLMechanism
+
+    /// Starts an exchange.
+    /// - Parameters:
+    ///   - name: the mechanism as the client wrote it, in any case.
+    ///   - enabled: the keywords that the server's directive lists.
+    ///   - initialResponse: base64, nil where the client sent none. The caller wipes it.
+    /// - Returns: the first outcome, and the exchange if it goes on.
+    package static func begin(
+        _ name: Span<UInt8>, enabled: [String], initialResponse: [UInt8]?, salt: [UInt8]
+    ) -> (Outcome, SASLExchange?) {
+        guard let type = mechanism(named: name), type.isAlwaysAccepted || enabled.contains(type.keyword) else {
+            return (.failed(note: nil), nil)
+        }
+        var exchange = SASLExchange(mechanism: type.init(salt: salt))
+        guard let initialResponse else {
+            return (.challenge(Base64.encode(exchange.mechanism.firstChallenge.span)), exchange)
+        }
+        if !type.takesInitialResponse { return (.failed(note: nil), nil) }
+        let outcome = exchange.receive(initialResponse)
+        if case .challenge = outcome { return (outcome, exchange) }
+        return (outcome, nil)
+    }
+
+    private static func mechanism(named name: Span<UInt8>) -> (any SASLMechanism.Type)? {
+        for type in saslMechanisms where name.isKeyword(type.name, in: name.indices) { return type }
+        return nil
+    }
+
+    /// Takes the client's next line, base64, without its end and cut at the first space. The caller
+    /// wipes the line; what was decoded from it is wiped here.
+    package mutating func receive(_ line: [UInt8]) -> Outcome {
+        guard var response = Base64.decode(line.span) else {
+            let name = type(of: mechanism).name
+            return .failed(note: "client sent invalid base64 encoding in AUTH \(name) command")
+        }
+        defer { overwrite(&response) }
+        switch mechanism.receive(response) {
+        case .challenge(let challenge): return .challenge(Base64.encode(challenge.span))
+        case .credentials(let credentials): return .credentials(credentials)
+        case .malformed(let note): return .failed(note: note)
+        }
+    }
+}
+
+extension DialogueStart {
+    /// `<random.time@server_name>`: what APOP and CRAM-MD5 clients digest with their password, and
+    /// what `Auth-Salt` tells the auth server. One for the whole session.
+    package func salt(at serverName: [UInt8]) -> [UInt8] {
+        Array("<\(challenge).\(time)@".utf8) + serverName + [UInt8(ascii: ">")]
+    }
+}

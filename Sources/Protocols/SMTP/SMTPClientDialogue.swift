@@ -1,0 +1,198 @@
+/// An SMTP client's way to its login, or to its first recipient where no login is asked for
+/// (`mail-smtp.md`, sections 3 to 7).
+package struct SMTPClientDialogue: ClientDialogue {
+    private enum State: Sendable {
+        case idle
+        case negotiating(SASLExchange)
+        case authenticating(AuthMethod)
+        /// A refused token's client has been told why and is to take note.
+        case explaining(OAuthRefusal)
+    }
+
+    /// What a client says, by what was to come.
+    private enum Input {
+        case command(SMTPCommand)
+        case response(Secret)
+    }
+
+    private typealias Decision = (action: ClientAction, note: String?)
+
+    private let server: SMTP
+    private let salt: [UInt8]
+    private var budget: ClientBudget
+    private var state = State.idle
+    private var client = SMTPClientWords()
+    /// The MAIL line that waits for its first recipient. An AUTH in between does not forget it, nor
+    /// does a refused recipient.
+    private var sender: [UInt8]?
+
+    init(of server: SMTP, _ start: DialogueStart) {
+        self.server = server
+        salt = start.salt(at: server.policy.serverName)
+        budget = ClientBudget(server.policy)
+    }
+
+    package func greeting() -> [UInt8] { SMTPReply.line("220 ", server.policy.serverName, " ESMTP ready") }
+
+    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+        switch budget.admit(parse(input), invalid: SMTPReply.invalidCommand) {
+        case .awaitInput:
+            return ClientStep(byteCount: 0, .awaitInput)
+        case .turnedAway(let step):
+            state = .idle
+            return step
+        case .admitted(let input, let byteCount):
+            let decision = perform(input, overTLS: overTLS)
+            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
+        }
+    }
+
+    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+        ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: SMTPReply.invalidCommand)
+    }
+
+    /// Only that the client has said EHLO is remembered: it is no secret and binds nobody.
+    package mutating func forgetPlaintext() {
+        state = .idle
+        client.helo = nil
+        sender = nil
+    }
+
+    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+        let reply = SMTPReply.refusal(refusal)
+        if case .authenticating(let method) = state,
+            let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
+        {
+            state = .explaining(explaining)
+            return .reply(SMTPReply.continuation(explaining.explanation))
+        }
+        state = .idle
+        return thenCloses ? .close(after: reply) : .reply(reply)
+    }
+
+    package func farewell(_ reason: Farewell) -> [UInt8] {
+        SMTPReply.farewell(reason, of: server.policy.serverName)
+    }
+
+    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+        SMTPUpstreamDialogue(credentials, from: client, to: route, policy: server.policy)
+    }
+
+    private var expectsResponse: Bool {
+        switch state {
+        case .negotiating, .explaining: true
+        case .idle, .authenticating: false
+        }
+    }
+
+    private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
+        expectsResponse
+            ? ResponseLine.parse(input, words: SMTPCommand.maxArguments).map(Input.response)
+            : SMTPCommand.parse(input).map(Input.command)
+    }
+
+    private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
+        switch (state, input) {
+        case (.negotiating(var exchange), .response(let response)):
+            let outcome = exchange.receive(response.bytes)
+            return follow(outcome, of: exchange)
+        case (.explaining(let refusal), .response(let response)):
+            state = .idle
+            return (refusal.end(on: response.bytes, invalid: SMTPReply.invalidCommand), nil)
+        case (_, .command(let command)):
+            return perform(command, overTLS: overTLS)
+        case (_, .response):
+            return reply(SMTPReply.invalidCommand)
+        }
+    }
+
+    private mutating func perform(_ command: SMTPCommand, overTLS: Bool) -> Decision {
+        if server.policy.startTLS == .only && !overTLS, let refusal = refuseInTheClear(command) { return refusal }
+        switch command {
+        case .helo(nil), .ehlo(nil): return reply(SMTPReply.invalidArgument)
+        case .helo(let name?): return greet(name, with: server.helloReply)
+        case .ehlo(let name?):
+            client.speaksESMTP = true
+            return greet(name, with: overTLS ? server.capabilities.overTLS : server.capabilities.inTheClear)
+        case .auth(let mechanism, let response): return beginAuth(mechanism, response)
+        case .bareAuth: return reply(SMTPReply.invalidArgument)
+        case .overfullAuth: return reply(SMTPReply.invalidCommand)
+        case .mail(let line): return mail(line)
+        case .rcpt(let line): return recipient(line)
+        case .noop: return reply(SMTPReply.done)
+        case .rset:
+            sender = nil
+            return reply(SMTPReply.done)
+        case .quit: return (.close(after: SMTPReply.bye), nil)
+        case .startTLS where server.policy.startTLS != .off && !overTLS:
+            return (.startTLS(after: SMTPReply.startTLS), nil)
+        case .startTLS, .vrfy, .expn, .help: return reply(SMTPReply.invalidCommand)
+        }
+    }
+
+    /// What `starttls only` keeps for TLS: logins, and messages where those need no login.
+    private mutating func refuseInTheClear(_ command: SMTPCommand) -> Decision? {
+        switch command {
+        case .auth, .bareAuth, .overfullAuth: reply(SMTPReply.invalidCommand)
+        case .mail(let line), .rcpt(let line):
+            server.takesMailWithoutLogin ? reject(line, with: SMTPReply.startTLSRequired) : nil
+        default: nil
+        }
+    }
+
+    private mutating func greet(_ name: [UInt8], with answer: [UInt8]) -> Decision {
+        client.helo = name
+        sender = nil
+        return reply(answer)
+    }
+
+    private mutating func beginAuth(_ mechanism: [UInt8], _ response: Secret?) -> Decision {
+        let (outcome, exchange) = SASLExchange.begin(
+            mechanism.span, enabled: server.auth, initialResponse: response?.bytes, salt: salt)
+        return follow(outcome, of: exchange)
+    }
+
+    private mutating func follow(_ outcome: SASLExchange.Outcome, of exchange: SASLExchange?) -> Decision {
+        switch (outcome, exchange) {
+        case (.challenge(let challenge), let exchange?):
+            state = .negotiating(exchange)
+            return (.reply(SMTPReply.continuation(challenge)), nil)
+        case (.credentials(let credentials), _):
+            return authenticate(credentials)
+        case (.failed(let note), _):
+            return reply(SMTPReply.invalidCommand, note: note)
+        case (.challenge, nil):
+            return reply(SMTPReply.invalidCommand)
+        }
+    }
+
+    private mutating func mail(_ line: SMTPCommand.EnvelopeLine) -> Decision {
+        guard server.takesMailWithoutLogin else { return reject(line, with: SMTPReply.authenticationRequired) }
+        guard sender == nil else { return reply(SMTPReply.badSequence) }
+        guard line.hasArguments else { return reply(SMTPReply.invalidArgument) }
+        sender = line.text
+        return reply(SMTPReply.done)
+    }
+
+    private mutating func recipient(_ line: SMTPCommand.EnvelopeLine) -> Decision {
+        guard let sender else { return reply(SMTPReply.badSequence) }
+        guard line.hasArguments else { return reply(SMTPReply.invalidArgument) }
+        let envelope = SMTPEnvelope(helo: client.helo ?? [], from: sender, to: line.text)
+        return authenticate(Credentials(method: .none, login: [], secret: nil, envelope: envelope))
+    }
+
+    private mutating func reject(_ line: SMTPCommand.EnvelopeLine, with answer: [UInt8]) -> Decision {
+        let text = String(decoding: line.text.map { $0.isControl ? UInt8(ascii: "_") : $0 }, as: UTF8.self)
+        return reply(answer, note: "client was rejected: \"\(text)\"")
+    }
+
+    private mutating func authenticate(_ credentials: Credentials) -> Decision {
+        state = .authenticating(credentials.method)
+        return (.authenticate(credentials), nil)
+    }
+
+    private mutating func reply(_ answer: [UInt8], note: String? = nil) -> Decision {
+        state = .idle
+        return (.reply(answer), note)
+    }
+}

@@ -1,0 +1,62 @@
+/// What an SMTP client says before its session is relayed (RFC 5321, RFC 4954, RFC 3207).
+package enum SMTPCommand: Equatable, Sendable {
+    /// Nil where there was not exactly one argument.
+    case helo([UInt8]?), ehlo([UInt8]?)
+    case auth(mechanism: [UInt8], initialResponse: Secret?)
+    /// AUTH with no argument, and with more than it can have.
+    case bareAuth, overfullAuth
+    case mail(EnvelopeLine), rcpt(EnvelopeLine)
+    case noop, rset, quit, startTLS
+    /// Commands that exist, and that nobody gets an answer to before a login.
+    case vrfy, expn, help
+
+    /// A line that is kept as it came, for the auth server and the upstream to judge.
+    package struct EnvelopeLine: Equatable, Sendable {
+        /// The line from its command word to the end of its last argument, inner spaces included.
+        package let text: [UInt8]
+        package let hasArguments: Bool
+
+        init(_ words: [Range<Int>], of bytes: Span<UInt8>) {
+            text = bytes.bytes(in: 0..<(words.last?.upperBound ?? 0))
+            hasArguments = words.count > 1
+        }
+    }
+
+    /// How many arguments any command may have; one more makes the line unreadable.
+    static let maxArguments = 11
+
+    /// Parses the command that starts at the first byte (`mail-smtp.md`, section 2).
+    package static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPCommand> {
+        guard let line = bytes.line() else { return .incomplete }
+        do throws(ParseFault) {
+            return .complete(try command(on: line, of: bytes), byteCount: line.end)
+        } catch {
+            return .invalid(error, byteCount: line.end)
+        }
+    }
+
+    private static func command(on line: Line, of bytes: Span<UInt8>) throws(ParseFault) -> SMTPCommand {
+        let verb = try line.verb(of: bytes)
+        let words = try line.words(of: bytes, atMost: 1 + maxArguments)
+        // Arguments are copied only into a command that keeps them: any of them may be a password.
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: words[1 + index]) }
+        return switch (verb, words.count - 1) {
+        case ("HELO", let count): .helo(count == 1 ? argument(0) : nil)
+        case ("EHLO", let count): .ehlo(count == 1 ? argument(0) : nil)
+        case ("AUTH", 0): .bareAuth
+        case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
+        case ("AUTH", _): .overfullAuth
+        case ("MAIL", _): .mail(EnvelopeLine(words, of: bytes))
+        case ("RCPT", _): .rcpt(EnvelopeLine(words, of: bytes))
+        case ("NOOP", _): .noop
+        case ("RSET", _): .rset
+        case ("QUIT", _): .quit
+        case ("STARTTLS", _): .startTLS
+        case ("VRFY", _): .vrfy
+        case ("EXPN", _): .expn
+        case ("HELP", _): .help
+        default: throw .command
+        }
+    }
+}

@@ -1,0 +1,193 @@
+/// The login at an SMTP upstream (`mail-proxy.md`, section 6): a script of commands that the settings
+/// and the client's words lay down, and that every reply carries on or ends.
+package struct SMTPUpstreamDialogue: UpstreamDialogue {
+    private enum State: Sendable {
+        /// These credentials make no login; nothing is said.
+        case hopeless(UpstreamAction)
+        case awaitingReply(to: Purpose, soFar: SMTPReply, then: [Command])
+        case decided
+    }
+
+    /// What a reply answers.
+    private enum Purpose: Sendable {
+        case connection, hello, xclient, clientHello, sender, recipient
+        case plain
+        case token(OAuthLogin)
+        /// The upstream has explained why it refuses the token, and the refusal itself is to come.
+        case explanation(saslError: [UInt8])
+
+        /// How the log calls it (`mail-proxy.md`, section 8).
+        var activity: String {
+            switch self {
+            case .connection: "reading response from upstream"
+            case .hello: "sending HELO/EHLO to upstream"
+            case .xclient: "sending XCLIENT to upstream"
+            case .clientHello: "sending client HELO/EHLO to upstream"
+            case .plain, .token, .explanation: "sending AUTH to upstream"
+            case .sender: "sending MAIL FROM to upstream"
+            case .recipient: "sending RCPT TO to upstream"
+            }
+        }
+    }
+
+    private struct Command: Sendable {
+        let purpose: Purpose
+        let line: Secret
+    }
+
+    private var state: State
+
+    /// - Parameter client: what the client has said of itself.
+    package init(
+        _ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, policy: DialoguePolicy
+    ) {
+        let script = Script(credentials: credentials, client: client, route: route, policy: policy)
+        do throws(Obstacle) {
+            state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: try script.commands())
+        } catch {
+            state = .hopeless(error.action)
+        }
+    }
+
+    package var activity: String {
+        switch state {
+        case .hopeless, .decided: Purpose.connection.activity
+        case .awaitingReply(let purpose, _, _): purpose.activity
+        }
+    }
+
+    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+        switch state {
+        case .hopeless(let action):
+            return UpstreamStep(byteCount: 0, action)
+        case .decided:
+            return UpstreamStep(byteCount: input.count, .failed(reply: []))
+        case .awaitingReply(let purpose, var reply, let commands):
+            guard let line = input.line() else {
+                let isTooLong = reply.bytes.count + input.count > SMTPReply.maxByteCount
+                return UpstreamStep(byteCount: 0, isTooLong ? .tooLong : .awaitInput)
+            }
+            let action: UpstreamAction
+            switch reply.add(input.extracting(0..<line.end)) {
+            case .partial:
+                state = .awaitingReply(to: purpose, soFar: reply, then: commands)
+                action = .skip
+            case .whole: action = advance(from: purpose, on: reply, to: commands)
+            case .malformed: action = decide(.failed(reply: reply.bytes))
+            case .tooLong: action = decide(.tooLong)
+            }
+            return UpstreamStep(byteCount: line.end, action)
+        }
+    }
+
+    private mutating func advance(
+        from purpose: Purpose, on reply: SMTPReply, to commands: [Command]
+    ) -> UpstreamAction {
+        switch (purpose, reply.code ?? 0) {
+        case (.recipient, _):
+            return decide(.accepted(reply: reply.bytes))
+        case (.connection, 220), (.hello, 250), (.xclient, 220), (.xclient, 250), (.clientHello, 250),
+            (.sender, 250), (.plain, 235), (.token, 235):
+            return proceed(to: commands)
+        case (.token(let login), 334):
+            state = .awaitingReply(to: .explanation(saslError: reply.text), soFar: SMTPReply(), then: [])
+            return .send(login.answerToError)
+        case (.plain, 500...599), (.token, 500...599):
+            return decide(.refused(reply: reply.bytes, saslError: nil))
+        case (.explanation(let saslError), 500...599):
+            return decide(.refused(reply: reply.bytes, saslError: saslError))
+        default:
+            return decide(.failed(reply: reply.bytes))
+        }
+    }
+
+    private mutating func proceed(to commands: [Command]) -> UpstreamAction {
+        guard let next = commands.first else { return decide(.accepted(reply: SMTPReply.authenticated)) }
+        state = .awaitingReply(to: next.purpose, soFar: SMTPReply(), then: Array(commands.dropFirst()))
+        return .send(next.line)
+    }
+
+    private mutating func decide(_ action: UpstreamAction) -> UpstreamAction {
+        state = .decided
+        return action
+    }
+}
+
+/// What an SMTP client has said of itself.
+package struct SMTPClientWords: Equatable, Sendable {
+    /// The name of its last HELO or EHLO.
+    package var helo: [UInt8]?
+    /// Whether it has ever said EHLO.
+    package var speaksESMTP = false
+
+    package init(helo: [UInt8]? = nil, speaksESMTP: Bool = false) {
+        self.helo = helo
+        self.speaksESMTP = speaksESMTP
+    }
+}
+
+extension SMTPUpstreamDialogue {
+    /// Why there is no script.
+    private enum Obstacle: Error {
+        case noPassword, unspeakable
+
+        var action: UpstreamAction { self == .noPassword ? .noPassword : .unspeakable }
+    }
+
+    /// The commands that one login takes.
+    private struct Script {
+        let credentials: Credentials
+        let client: SMTPClientWords
+        let route: UpstreamTerms
+        let policy: DialoguePolicy
+
+        func commands() throws(Obstacle) -> [Command] {
+            try hello() + xclient() + login()
+        }
+
+        private func hello() throws(Obstacle) -> [Command] {
+            // An upstream that is to judge credentials takes AUTH after EHLO alone (RFC 4954, section 3).
+            let needsESMTP = client.speaksESMTP || policy.sendsXCLIENT || asksUpstream
+            return [try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName)]
+        }
+
+        /// XCLIENT, and the client's own greeting for the session that begins anew with it.
+        private func xclient() throws(Obstacle) -> [Command] {
+            guard policy.sendsXCLIENT, let address = route.clientAddress else { return [] }
+            var attributes = Array("ADDR=".utf8) + XText.encode(address)
+            if !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides {
+                attributes += Array(" LOGIN=".utf8) + XText.encode(credentials.login)
+            }
+            attributes += Array(" NAME=".utf8) + XText.encode(route.clientHost)
+            let introduction = try command(.xclient, "XCLIENT ", attributes)
+            guard let helo = client.helo else { return [introduction] }
+            return [introduction, try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo)]
+        }
+
+        private func login() throws(Obstacle) -> [Command] {
+            if let envelope = credentials.envelope {
+                return [try command(.sender, "", envelope.from), try command(.recipient, "", envelope.to)]
+            }
+            guard asksUpstream else { return [] }
+            guard let secret = credentials.password(for: route) else { throw .noPassword }
+            if route.upstreamDecides, let mechanism = credentials.method.oauthMechanism {
+                guard let login = OAuthLogin(secret, of: credentials.login, by: mechanism) else { throw .unspeakable }
+                return [try command(.token(login), "AUTH \(mechanism.name) ", login.response.bytes)]
+            }
+            guard let response = Plain.initialResponse(login: credentials.login, password: secret) else {
+                throw .unspeakable
+            }
+            return [try command(.plain, "AUTH PLAIN ", response.bytes)]
+        }
+
+        /// Whether the credentials are put to the upstream. A message without a login has none.
+        private var asksUpstream: Bool {
+            credentials.method != .none && (policy.proxiesSMTPAuth || route.upstreamDecides)
+        }
+
+        private func command(_ purpose: Purpose, _ verb: String, _ argument: [UInt8]) throws(Obstacle) -> Command {
+            guard let line = UpstreamLine.build(Array(verb.utf8), argument) else { throw .unspeakable }
+            return Command(purpose: purpose, line: line)
+        }
+    }
+}

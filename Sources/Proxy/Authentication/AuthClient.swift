@@ -1,0 +1,275 @@
+import Kernel
+import Protocols
+
+/// One worker's line to one auth server: a pool of connections that are kept alive, and the questions
+/// that wait for one. The questions of one turn of the loop are sent together at its end.
+@LoopActor final class AuthClient {
+    /// How many connections one worker opens to one auth server. More questions wait their turn, each
+    /// within its own deadline.
+    static let maximumConnections = 64
+    /// How many questions may be under way on one connection that has been kept alive before. One that
+    /// has not been gets one question: its server may not look for a second.
+    static let maximumPipelined = 4
+
+    let address: SocketAddress
+    fileprivate let worker: WorkerServices
+    private var waiting: [AuthQuestion] = []
+    private var idle: [AuthConnection] = []
+    private var connectionCount = 0
+    private var isScheduled = false
+
+    init(_ address: SocketAddress, worker: WorkerServices) {
+        self.address = address
+        self.worker = worker
+    }
+
+    /// Puts a question to the server. `waiter` is woken when its answer, or the lack of one, is known.
+    func ask(_ request: Secret, waiter: Waiter) -> AuthQuestion {
+        let question = AuthQuestion(request, waiter: waiter)
+        waiting.append(question)
+        schedule()
+        return question
+    }
+
+    private func schedule() {
+        guard !isScheduled else { return }
+        isScheduled = true
+        LoopActor.loop.atEndOfTurn { [self] in
+            isScheduled = false
+            distribute()
+        }
+    }
+
+    /// Gives waiting questions to kept connections, spread evenly, and to new ones as far as allowed.
+    private func distribute() {
+        waiting.removeAll { $0.isCancelled }
+        while !waiting.isEmpty {
+            if let connection = idle.popLast() {
+                let share = min(Self.maximumPipelined, (waiting.count + idle.count) / (idle.count + 1))
+                connection.send(take(max(1, share)))
+            } else if connectionCount < Self.maximumConnections {
+                open(for: take(1))
+            } else {
+                return
+            }
+        }
+    }
+
+    private func take(_ count: Int) -> [AuthQuestion] {
+        let taken = Array(waiting.prefix(count))
+        waiting.removeFirst(taken.count)
+        return taken
+    }
+
+    private func open(for questions: [AuthQuestion]) {
+        guard worker.takeConnection() else {
+            return questions.forEach { $0.answer(.failed(text: worker.connectionsExhausted, nil, isOurs: true)) }
+        }
+        do throws(KernelError) {
+            let source = try EventSource.connect(to: address)
+            let connection = AuthConnection(source, client: self)
+            try LoopActor.loop.watch(source, connection)
+            connectionCount += 1
+            connection.send(questions)
+        } catch {
+            worker.giveBackConnection()
+            let isConnect = error.call == "connect()"
+            for question in questions {
+                question.answer(
+                    .failed(text: isConnect ? "connect() to \(address) failed" : "\(error.call) failed", error, isOurs: !isConnect))
+            }
+        }
+    }
+
+    // MARK: What connections report
+
+    /// The connection has answered everything and may be asked more.
+    func isIdle(_ connection: AuthConnection) {
+        idle.append(connection)
+        if !waiting.isEmpty { schedule() }
+    }
+
+    /// The connection is gone. Questions to which not a byte of answer came on a connection that had
+    /// been kept are put once more.
+    func isGone(_ connection: AuthConnection, toAskAgain questions: [AuthQuestion]) {
+        idle.removeAll { $0 === connection }
+        connectionCount -= 1
+        worker.giveBackConnection()
+        waiting.insert(contentsOf: questions, at: 0)
+        if !waiting.isEmpty { schedule() }
+    }
+
+    /// Closes connections that nothing is under way on, so that a worker can leave.
+    func closeIdle() {
+        for connection in idle { connection.close() }
+    }
+}
+
+/// One question, from asking to answer.
+@LoopActor final class AuthQuestion {
+    enum Answer {
+        case response(AuthResponse)
+        /// No usable answer: what the log says of it. `isOurs`: the fault is not the auth server's.
+        case failed(text: String, KernelError?, isOurs: Bool = false)
+    }
+
+    fileprivate(set) var request: Secret?
+    private(set) var answer: Answer?
+    private(set) var isCancelled = false
+    /// It went to a kept connection that then turned out to be closed. That excuses once.
+    fileprivate(set) var hasBeenResent = false
+    private let waiter: Waiter
+    fileprivate weak var connection: AuthConnection?
+
+    fileprivate init(_ request: Secret, waiter: Waiter) {
+        self.request = request
+        self.waiter = waiter
+    }
+
+    fileprivate func answer(_ answer: Answer) {
+        request = nil
+        connection = nil
+        guard !isCancelled else { return }
+        self.answer = answer
+        waiter.wake()
+    }
+
+    /// Nobody waits for the answer any longer.
+    func cancel() {
+        isCancelled = true
+        request = nil
+        connection?.questionWasCancelled()
+    }
+}
+
+/// One connection to the auth server, with the questions that are under way on it in their order.
+@LoopActor final class AuthConnection: EventObserver {
+    private let connection: Connection
+    private unowned let client: AuthClient
+    private var questions: [AuthQuestion] = []
+    private var isConnected = false
+    /// It has answered before and stayed open since.
+    private var wasKept = false
+    /// Some of the answer to the first question has come.
+    private var hasAnswerBegun = false
+
+    fileprivate init(_ source: EventSource, client: AuthClient) {
+        connection = Connection(source)
+        self.client = client
+    }
+
+    fileprivate func send(_ more: [AuthQuestion]) {
+        for question in more {
+            question.connection = self
+            if let request = question.request { connection.enqueue(request.bytes) }
+        }
+        questions += more
+        if isConnected { proceed() }
+    }
+
+    func becameReady(_ source: EventSource) {
+        if !isConnected {
+            guard source.isWritable else { return }
+            if let error = source.connectFault() {
+                return fail(text: "recv() failed", KernelError("recv()", error.number))
+            }
+            isConnected = true
+        }
+        proceed()
+    }
+
+    private func proceed() {
+        connection.flush()
+        let buffer = client.worker.buffer
+        while connection.canRead {
+            let before = connection.input.count
+            connection.read(through: buffer, limit: AuthResponse.maximumByteCount)
+            if connection.input.count == before { break }
+            hasAnswerBegun = true
+            guard readAnswers() else { return }
+        }
+        if connection.isAtEnd || connection.isBroken { connectionEnded() }
+    }
+
+    /// - Returns: false where the connection has been closed.
+    private func readAnswers() -> Bool {
+        while let question = questions.first, !connection.input.isEmpty {
+            switch connection.input.withSpan({ AuthResponse.parse($0, isEnd: false) }) {
+            case .incomplete:
+                guard connection.input.count < AuthResponse.maximumByteCount else {
+                    fail(text: describe("sent too long response"), nil)
+                    return false
+                }
+                return true
+            case .invalid(let fault, _):
+                fail(text: describe(AuthResponse.failureText(for: fault)), nil)
+                return false
+            case .complete(let response, let byteCount):
+                connection.consume(byteCount)
+                questions.removeFirst()
+                question.answer(.response(response))
+                hasAnswerBegun = false
+                guard response.keepsConnection else {
+                    close()
+                    return false
+                }
+                wasKept = true
+            }
+        }
+        guard questions.isEmpty else { return true }
+        // An answer to no question: whoever speaks out of turn is not asked again.
+        guard connection.input.isEmpty else {
+            close()
+            return false
+        }
+        client.isIdle(self)
+        return true
+    }
+
+    /// The server has closed. An answer may end with that; if none had begun, the connection was stale.
+    private func connectionEnded() {
+        if hasAnswerBegun, let question = questions.first,
+            case .complete(let response, _) = connection.input.withSpan({ AuthResponse.parse($0, isEnd: true) })
+        {
+            questions.removeFirst()
+            question.answer(.response(response))
+        } else if !wasKept, let question = questions.first {
+            questions.removeFirst()
+            let error = connection.fault
+            question.answer(.failed(text: error.map { "\($0.call) failed" } ?? describe("prematurely closed connection"), error))
+        }
+        close()
+    }
+
+    private func fail(text: String, _ error: KernelError?) {
+        if let question = questions.first {
+            questions.removeFirst()
+            question.answer(.failed(text: text, error))
+        }
+        close()
+    }
+
+    private func describe(_ fault: String) -> String { "auth http server \(client.address) \(fault)" }
+
+    fileprivate func questionWasCancelled() {
+        if questions.allSatisfy(\.isCancelled) { close() }
+    }
+
+    /// Closes; questions still under way are asked again elsewhere, if that has not been done before.
+    fileprivate func close() {
+        guard connection.source.isOpen else { return }
+        connection.close()
+        var again: [AuthQuestion] = []
+        for question in questions where !question.isCancelled {
+            if question.hasBeenResent {
+                question.answer(.failed(text: describe("prematurely closed connection"), nil))
+            } else {
+                question.hasBeenResent = true
+                question.connection = nil
+                again.append(question)
+            }
+        }
+        questions = []
+        client.isGone(self, toAskAgain: again)
+    }
+}

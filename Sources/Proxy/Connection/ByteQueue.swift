@@ -1,0 +1,51 @@
+import Kernel
+
+/// Bytes that wait to be read or sent, oldest first. What is taken out is overwritten, since it may
+/// have been a password; an empty queue holds no memory.
+struct ByteQueue {
+    private var bytes: [UInt8] = []
+    private var start = 0
+
+    var count: Int { bytes.count - start }
+    var isEmpty: Bool { count == 0 }
+
+    /// The bytes that wait.
+    func withSpan<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+        body(bytes.span.extracting(start..<bytes.count))
+    }
+
+    mutating func append(_ new: Span<UInt8>) {
+        reserve(new.count)
+        for index in new.indices { bytes.append(new[index]) }
+    }
+
+    mutating func append(_ new: [UInt8]) {
+        reserve(new.count)
+        bytes.append(contentsOf: new)
+    }
+
+    /// Takes out the oldest bytes.
+    mutating func consume(_ byteCount: Int) {
+        let end = min(start + byteCount, bytes.count)
+        for index in start..<end { bytes[index] = 0 }
+        start = end
+        if start == bytes.count {
+            bytes = []
+            start = 0
+        }
+    }
+
+    mutating func removeAll() { consume(count) }
+
+    /// Makes room at the front first: growing leaves a copy of the old bytes in freed memory, so what
+    /// grows is copied by hand and the old place overwritten.
+    private mutating func reserve(_ additional: Int) {
+        guard bytes.count + additional > bytes.capacity else { return }
+        var larger: [UInt8] = []
+        larger.reserveCapacity(max(256, (count + additional) * 2))
+        larger.append(contentsOf: bytes[start...])
+        for index in bytes.indices { bytes[index] = 0 }
+        bytes = larger
+        start = 0
+    }
+}

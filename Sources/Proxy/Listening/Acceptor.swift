@@ -1,0 +1,116 @@
+package import Kernel
+import Protocols
+package import Telemetry
+
+/// A worker's listeners: it takes waiting connections and makes sessions of them.
+@LoopActor package final class Acceptor {
+    private let worker: WorkerServices
+    private let acceptsMany: Bool
+    private let pauseWhenExhausted: Duration
+    /// The log of the process, for faults that concern no server in particular.
+    private let log: ErrorLog
+    private var doors: [Door] = []
+    private let resumption = LoopTimer()
+
+    /// - Parameters:
+    ///   - acceptsMany: `multi_accept`.
+    ///   - pauseWhenExhausted: `accept_mutex_delay`: how long nothing is accepted when descriptors run out.
+    package init(worker: WorkerServices, acceptsMany: Bool, pauseWhenExhausted: Duration, log: ErrorLog) {
+        self.worker = worker
+        self.acceptsMany = acceptsMany
+        self.pauseWhenExhausted = pauseWhenExhausted
+        self.log = log
+        resumption.action = { [unowned self] in resume() }
+    }
+
+    /// Begins to accept on a listener that the master has bound. The descriptor becomes this worker's.
+    package func open(_ descriptor: consuming FileDescriptor, for listen: Listen, of server: MailServer) throws(KernelError) {
+        let door = Door(EventSource(descriptor, isStream: false), listen: listen, server: server, acceptor: self)
+        doors.append(door)
+        try LoopActor.loop.watch(door.source, door)
+    }
+
+    /// Accepts nothing any longer; the master's copies of the listeners stay open.
+    package func close() {
+        resumption.stop()
+        for door in doors { door.source.close() }
+        doors = []
+    }
+
+    fileprivate func accept(at door: Door) {
+        repeat {
+            do throws(KernelError) {
+                guard let accepted = try door.source.accept() else { return }
+                admit(accepted, at: door)
+            } catch {
+                if error.isAbortedConnection {
+                    log.write(.error, error)
+                    continue
+                }
+                log.write(error.isOutOfDescriptors ? .crit : .alert, error)
+                if error.isOutOfDescriptors { pause() }
+                return
+            }
+        } while acceptsMany && door.source.isOpen
+    }
+
+    private func admit(_ accepted: consuming AcceptedConnection, at door: Door) {
+        let peer = accepted.peer
+        let source = accepted.source()
+        guard worker.takeConnection() else {
+            log.write(.alert, worker.connectionsExhausted)
+            turnAway(source, from: door.server)
+            return
+        }
+        let session = Session(source, peer: peer, listen: door.listen, server: door.server, worker: worker)
+        do throws(KernelError) {
+            try LoopActor.loop.watch(source, session.waiter)
+        } catch {
+            log.write(.alert, error)
+            source.close()
+            return worker.giveBackConnection()
+        }
+        session.begin()
+    }
+
+    /// No room: the client is told so, if it takes the few bytes at once.
+    private func turnAway(_ source: EventSource, from server: MailServer) {
+        let dialogue = server.mailProtocol.makeClientDialogue(DialogueStart(challenge: 0, time: 0))
+        _ = source.send(dialogue.farewell(.tooManyConnections).span)
+        source.close()
+    }
+
+    /// Descriptors have run out: waiting clients stay in the kernel's queue for a moment.
+    private func pause() {
+        guard !resumption.isRunning else { return }
+        for door in doors { LoopActor.loop.unwatch(door.source) }
+        resumption.start(after: pauseWhenExhausted)
+    }
+
+    private func resume() {
+        for door in doors {
+            do throws(KernelError) {
+                try LoopActor.loop.watch(door.source, door)
+            } catch {
+                log.write(.alert, error)
+            }
+        }
+    }
+}
+
+/// One listener of one worker, and the server block that its connections are for.
+@LoopActor private final class Door: EventObserver {
+    let source: EventSource
+    let listen: Listen
+    let server: MailServer
+    private unowned let acceptor: Acceptor
+
+    init(_ source: EventSource, listen: Listen, server: MailServer, acceptor: Acceptor) {
+        self.source = source
+        self.listen = listen
+        self.server = server
+        self.acceptor = acceptor
+    }
+
+    func becameReady(_ source: EventSource) { acceptor.accept(at: self) }
+}

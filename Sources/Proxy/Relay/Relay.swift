@@ -1,0 +1,165 @@
+import Kernel
+import Telemetry
+
+/// A session after its login: bytes from either side to the other, until both have ended.
+///
+/// It is no task, and holds no buffer but for bytes that one side has sent and the other cannot take
+/// yet. It reads from a side only when everything read before has been passed on.
+@LoopActor final class Relay: EventObserver {
+    /// How many reads one event of one side may cause before others get their turn.
+    private static let readsPerTurn = 8
+
+    /// One direction: where bytes come from, where they go, and what is stuck in between.
+    private struct Flow {
+        let from: EventSource
+        let to: EventSource
+        var stuck: ByteQueue
+        var activity: String { "" }
+        /// `from` has ended its sending.
+        var hasEnded = false
+        /// That has been passed on to `to`.
+        var isDone = false
+    }
+
+    private let worker: WorkerServices
+    private let log: ErrorLog
+    private let context: LogContext
+    private var fromClient: Flow
+    private var fromUpstream: Flow
+    private let inactivityLimit: Duration
+    private let halfCloseLimit: Duration
+    private var lastActivity: Duration
+    private let timer = LoopTimer()
+    private var isScheduled = false
+
+    /// - Parameters:
+    ///   - toUpstream: what the client has sent behind its login, for the upstream.
+    ///   - toClient: what the client is told of its login.
+    ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
+    ///   - halfCloseLimit: the same once one side has ended its sending.
+    init(
+        client: EventSource, upstream: EventSource, toUpstream: ByteQueue, toClient: ByteQueue,
+        inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext
+    ) {
+        self.worker = worker
+        self.log = log
+        self.context = context
+        self.inactivityLimit = inactivityLimit
+        self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
+        fromClient = Flow(from: client, to: upstream, stuck: toUpstream)
+        fromUpstream = Flow(from: upstream, to: client, stuck: toClient)
+        lastActivity = LoopActor.loop.now
+    }
+
+    /// Takes both sockets over from the session.
+    func begin() {
+        fromClient.from.observer = self
+        fromUpstream.from.observer = self
+        timer.action = { [unowned self] in checkActivity() }
+        timer.start(after: inactivityLimit)
+        worker.add(self)
+        pump()
+    }
+
+    func becameReady(_ source: EventSource) { pump() }
+
+    /// Moves what can be moved, both ways.
+    private func pump() {
+        guard advance(&fromClient), advance(&fromUpstream) else { return end("proxied session done") }
+        if fromClient.isDone && fromUpstream.isDone { return end("proxied session done") }
+        if canGoOn(fromClient) || canGoOn(fromUpstream) { scheduleNextTurn() }
+    }
+
+    /// - Returns: false where the relay is over because a side is broken.
+    private func advance(_ flow: inout Flow) -> Bool {
+        for _ in 0..<Self.readsPerTurn {
+            guard deliverStuck(&flow) else { return false }
+            guard flow.stuck.isEmpty else { return true }
+            if flow.hasEnded { break }
+            guard flow.from.isReadable else { return true }
+            switch worker.buffer.fill(from: flow.from) {
+            case .moved(let count):
+                lastActivity = LoopActor.loop.now
+                guard forward(count, in: &flow) else { return false }
+            case .wouldBlock: return true
+            case .closed: flow.hasEnded = true
+            case .failed: return false
+            }
+        }
+        if flow.hasEnded && flow.stuck.isEmpty && !flow.isDone {
+            flow.isDone = true
+            flow.to.endSending()
+            timer.start(after: halfCloseLimit)
+        }
+        return true
+    }
+
+    /// Sends the front of the shared buffer on; what the other side does not take is kept.
+    private func forward(_ count: Int, in flow: inout Flow) -> Bool {
+        let to = flow.to
+        var sent = 0
+        let isWhole = worker.buffer.withBytes(count) { bytes in
+            while sent < bytes.count && to.isWritable {
+                switch to.send(bytes.extracting(sent..<bytes.count)) {
+                case .moved(let more): sent += more
+                case .wouldBlock: break
+                case .closed, .failed: return false
+                }
+            }
+            return true
+        }
+        if isWhole && sent < count {
+            worker.buffer.withBytes(count) { flow.stuck.append($0.extracting(sent..<$0.count)) }
+        }
+        return isWhole
+    }
+
+    private func deliverStuck(_ flow: inout Flow) -> Bool {
+        while !flow.stuck.isEmpty && flow.to.isWritable {
+            let to = flow.to
+            switch flow.stuck.withSpan({ to.send($0) }) {
+            case .moved(let count):
+                flow.stuck.consume(count)
+                lastActivity = LoopActor.loop.now
+            case .wouldBlock: return true
+            case .closed, .failed: return false
+            }
+        }
+        return true
+    }
+
+    private func canGoOn(_ flow: Flow) -> Bool {
+        !flow.isDone && flow.from.isReadable && (flow.stuck.isEmpty || flow.to.isWritable)
+    }
+
+    private func scheduleNextTurn() {
+        guard !isScheduled else { return }
+        isScheduled = true
+        LoopActor.loop.atEndOfTurn { [self] in
+            isScheduled = false
+            if fromClient.from.isOpen { pump() }
+        }
+    }
+
+    /// The timer is not moved with each byte: when it fires it looks how long ago the last one was.
+    private func checkActivity() {
+        let limit = fromClient.hasEnded || fromUpstream.hasEnded ? halfCloseLimit : inactivityLimit
+        let idle = LoopActor.loop.now - lastActivity
+        if idle < limit { return timer.start(after: limit - idle) }
+        end("client timed out", reason: KernelError("", KernelError.timedOut).reason, activity: "proxying")
+    }
+
+    /// `worker_shutdown_timeout` has run out.
+    func cutOff() { end("shutdown timeout", activity: "proxying") }
+
+    private func end(_ message: String, reason: String? = nil, activity: String? = nil) {
+        guard fromClient.from.isOpen else { return }
+        var context = context
+        if let activity { context.activity = activity }
+        log.write(.info, message, reason: reason, context: context)
+        timer.stop()
+        fromClient.from.close()
+        fromUpstream.from.close()
+        worker.remove(self)
+    }
+}

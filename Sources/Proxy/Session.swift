@@ -1,0 +1,265 @@
+import Kernel
+import Protocols
+import Telemetry
+
+/// One client's whole way, from accept to relay. When the relay begins, the session's task ends, and
+/// with it everything that only the login needed.
+@LoopActor final class Session {
+    let server: MailServer
+    let worker: WorkerServices
+    let client: Connection
+    /// The client's address, as it connected.
+    let peer: SocketAddress
+    var dialogue: any ClientDialogue
+    var context: LogContext
+    var loginAttempts = 0
+    /// The connection to the upstream, while the session and not yet the relay owns it.
+    var upstream: Connection?
+
+    let waiter = Waiter()
+    private let deadline = LoopTimer()
+    private let pauseTimer = LoopTimer()
+    private var interruption: SessionFailure?
+    private var isPausing = false
+
+    init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
+        self.server = server
+        self.worker = worker
+        self.peer = peer.unmapped
+        client = Connection(source)
+        let usesChallenge = server.mailProtocol.usesChallenge
+        dialogue = server.mailProtocol.makeClientDialogue(
+            DialogueStart(
+                challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
+                time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
+        context = LogContext(
+            connection: worker.nextConnectionNumber(), client: self.peer.host, server: listen.address.description,
+            activity: "sending client greeting line")
+        server.log.write(
+            .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
+        deadline.action = { [unowned self] in self.interrupt(self.expiry) }
+        pauseTimer.action = { [unowned self] in
+            isPausing = false
+            waiter.wake()
+        }
+    }
+
+    /// Starts the session's task, on the loop and at once.
+    func begin() {
+        worker.add(self)
+        Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in await self.run() }
+    }
+
+    /// Whatever throws ends in one farewell and one log line.
+    private func run() async {
+        do throws(SessionFailure) {
+            try await greet()
+            while true {
+                let credentials = try await converse()
+                switch try await authenticate(credentials) {
+                case .refused(let refusal, let wait):
+                    try await refuse(refusal, after: wait)
+                case .accepted(let destination):
+                    switch try await logIn(to: destination) {
+                    case .accepted(let upstream, let reply):
+                        return relay(to: upstream, beginningWith: reply)
+                    case .refused(let refusal):
+                        try await refuseAndGoOn(refusal)
+                    }
+                }
+            }
+        } catch {
+            end(after: error)
+        }
+    }
+
+    // MARK: Steps
+
+    /// Greets the client, which must wait for it where the server has a greeting delay.
+    private func greet() async throws(SessionFailure) {
+        setDeadline(server.timeout + (server.mailProtocol.greetingDelay ?? .zero), else: .clientTimedOut)
+        if let delay = server.mailProtocol.greetingDelay {
+            context.activity = "in delay pipelining state"
+            try await pause(for: delay) { [client] in client.canRead }
+            if client.canRead { try hearTooSoon() }
+            context.activity = "sending client greeting line"
+        }
+        setDeadline(server.timeout, else: .clientTimedOut)
+        client.enqueue(dialogue.greeting())
+        try await flush(client)
+        context.activity = "in auth state"
+    }
+
+    private func hearTooSoon() throws(SessionFailure) {
+        client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
+        guard !client.input.isEmpty else { throw .clientGone(client.fault) }
+        let text = client.input.withSpan { bytes in
+            bytes.indices.map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
+        }
+        throw .clientSpokeTooSoon(text: String(decoding: text, as: UTF8.self))
+    }
+
+    /// Runs the client's dialogue until it yields credentials. The only place where its decisions meet
+    /// the network. Replies to pipelined commands are sent together.
+    private func converse() async throws(SessionFailure) -> Credentials {
+        while true {
+            var step = client.input.withSpan { dialogue.receive($0, overTLS: false) }
+            if case .awaitInput = step.action, client.input.count >= server.mailProtocol.clientBufferSize {
+                step = client.input.withSpan { dialogue.receiveTooLong($0) }
+            }
+            client.consume(step.byteCount)
+            if let note = step.note { server.log.write(.info, note, context: context) }
+            if let credentials = try await perform(step.action) { return credentials }
+        }
+    }
+
+    /// Turns a decision of the dialogue into input and output.
+    private func perform(_ action: ClientAction) async throws(SessionFailure) -> Credentials? {
+        switch action {
+        case .awaitInput:
+            try await flush(client)
+            try await readMore()
+        case .reply(let reply):
+            client.enqueue(reply)
+            if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
+        case .authenticate(let credentials):
+            try await flush(client)
+            return credentials
+        case .close(let farewell):
+            throw .finished(farewell: farewell)
+        case .startTLS:
+            // No dialogue offers it while there is no TLS.
+            throw .ours(level: .alert, text: "STARTTLS without TLS", nil)
+        }
+        return nil
+    }
+
+    private func readMore() async throws(SessionFailure) {
+        try await wait { [client] in client.source.isReadable || client.isBroken || client.isAtEnd }
+        client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
+        if client.isBroken { throw .clientGone(client.fault) }
+        if client.isAtEnd { throw .clientGone(nil) }
+    }
+
+    /// Tells the client no: after the auth server's pause and with another try, or at once and for good.
+    private func refuse(_ refusal: Refusal, after wait: Duration?) async throws(SessionFailure) {
+        if let wait {
+            deadline.stop()
+            try await pause(for: min(wait, server.authHTTP.timeout)) { false }
+        }
+        setDeadline(server.timeout, else: .clientTimedOut)
+        context.activity = "in auth state"
+        _ = try await perform(dialogue.refuse(refusal, thenCloses: wait == nil))
+    }
+
+    /// Tells the client that the upstream has refused its login; it may try again, but not for ever.
+    private func refuseAndGoOn(_ refusal: Refusal) async throws(SessionFailure) {
+        setDeadline(server.timeout, else: .clientTimedOut)
+        context.activity = "in auth state"
+        loginRefusals += 1
+        _ = try await perform(dialogue.refuse(refusal, thenCloses: loginRefusals >= Self.maximumRefusals))
+    }
+
+    /// How many logins an upstream may refuse in one session of a `proxy_pass` server.
+    private static let maximumRefusals = 10
+    private var loginRefusals = 0
+
+    /// Hands both sockets to a relay; nothing of the login is needed any longer.
+    private func relay(to upstream: Connection, beginningWith reply: [UInt8]) {
+        deadline.stop()
+        context.activity = ""
+        server.log.write(.info, "client logged in", context: context)
+        self.upstream = nil
+        var toClient = ByteQueue()
+        toClient.append(reply)
+        var rest = upstream.takeInput()
+        rest.withSpan { toClient.append($0) }
+        rest.removeAll()
+        let relay = Relay(
+            client: client.source, upstream: upstream.source, toUpstream: client.takeInput(), toClient: toClient,
+            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: server.log,
+            context: context)
+        relay.begin()
+        worker.remove(self)
+    }
+
+    /// The one way out before a relay.
+    private func end(after failure: SessionFailure) {
+        deadline.stop()
+        pauseTimer.stop()
+        if let record = failure.record {
+            server.log.write(record.level, record.message, reason: record.reason, context: context)
+        }
+        let farewell = failure.farewell(in: dialogue)
+        if !farewell.isEmpty {
+            client.enqueue(farewell)
+            client.flush()
+            client.source.endSending()
+            // Closing with bytes unread would reset the connection, and with it the farewell.
+            client.discardInput()
+            client.read(through: worker.buffer, limit: SharedBuffer.byteCount)
+        }
+        client.close()
+        worker.giveBackConnection()
+        closeUpstream()
+        worker.remove(self)
+    }
+
+    func closeUpstream() {
+        guard let upstream else { return }
+        upstream.close()
+        worker.giveBackConnection()
+        self.upstream = nil
+    }
+
+    // MARK: Waiting
+
+    private var expiry = SessionFailure.clientTimedOut
+
+    /// Lets what follows take so long and no longer, however busily.
+    func setDeadline(_ limit: Duration, else failure: SessionFailure) {
+        expiry = failure
+        deadline.start(after: limit)
+    }
+
+    func stopDeadline() { deadline.stop() }
+
+    /// Makes the session's next wait, or the present one, end in a failure.
+    func interrupt(_ failure: SessionFailure) {
+        interruption = failure
+        waiter.wake()
+    }
+
+    /// Waits until something is so. Everything that could make it so wakes the waiter.
+    func wait(until isSo: () -> Bool) async throws(SessionFailure) {
+        while true {
+            if let interruption { throw interruption }
+            if isSo() { return }
+            await waiter.sleep()
+        }
+    }
+
+    /// Waits for some time, or until something is so.
+    func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
+        guard duration > .zero else { return }
+        isPausing = true
+        pauseTimer.start(after: duration)
+        defer { pauseTimer.stop() }
+        try await wait { !isPausing || isSo() }
+    }
+
+    /// Sends what waits to be sent, all of it.
+    func flush(_ connection: Connection) async throws(SessionFailure) {
+        connection.flush()
+        while !connection.output.isEmpty {
+            if connection.isBroken { throw connection === client ? .clientGone(connection.fault) : upstreamFault(connection) }
+            try await wait { connection.source.isWritable }
+            connection.flush()
+        }
+    }
+
+    func upstreamFault(_ connection: Connection) -> SessionFailure {
+        if let error = connection.fault { return .upstream(level: .error, text: "\(error.call) failed", error) }
+        return .upstream(level: .error, text: "upstream prematurely closed connection", nil)
+    }
+}

@@ -1,0 +1,56 @@
+import Kernel
+import Protocols
+import Telemetry
+
+/// Why a session ends before its relay begins, and by whose fault.
+enum SessionFailure: Error {
+    /// The client's own doing: it said goodbye, or one invalid command too many. Words are its dialogue's.
+    case finished(farewell: [UInt8])
+    /// The client has gone; there is nobody to say anything to.
+    case clientGone(KernelError?)
+    /// The client let the time for its login run out.
+    case clientTimedOut
+    /// The client spoke before the greeting (`smtp_greeting_delay`).
+    case clientSpokeTooSoon(text: String)
+    /// The auth server could not be asked, or gave no usable answer.
+    case authServer(text: String, KernelError?)
+    /// The upstream could not be reached, or is no server that a login can be made at.
+    case upstream(level: LogLevel, text: String, KernelError?)
+    /// The same, and the client hears it in the upstream's words (`proxy_pass_error_message`).
+    case upstreamReply([UInt8], text: String)
+    case upstreamTimedOut
+    /// This worker is leaving, and will not wait for the session any longer.
+    case shuttingDown
+    /// Something of ours is missing, such as a descriptor or a connection record.
+    case ours(level: LogLevel, text: String, KernelError?)
+
+    /// What the log says of it, if anything.
+    var record: (level: LogLevel, message: String, reason: String?)? {
+        switch self {
+        case .finished: nil
+        case .clientGone(nil): nil
+        case .clientGone(let error?): (.info, "\(error.call) failed", error.reason)
+        case .clientTimedOut: (.info, "client timed out", KernelError("", KernelError.timedOut).reason)
+        case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
+        case .authServer(let text, let error): (.error, text, error?.reason)
+        case .upstream(let level, let text, let error): (level, text, error?.reason)
+        case .upstreamReply(_, let text): (.info, text, nil)
+        case .upstreamTimedOut: (.info, "upstream timed out", KernelError("", KernelError.timedOut).reason)
+        case .shuttingDown: (.info, "shutdown timeout", nil)
+        case .ours(let level, let text, let error): (level, text, error?.reason)
+        }
+    }
+
+    /// What the client hears of it.
+    func farewell(in dialogue: any ClientDialogue) -> [UInt8] {
+        switch self {
+        case .finished(let farewell): farewell
+        case .clientGone: []
+        case .clientTimedOut: dialogue.farewell(.timedOut)
+        case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
+        case .shuttingDown: dialogue.farewell(.shuttingDown)
+        case .upstreamReply(let reply, _): reply
+        case .authServer, .upstream, .upstreamTimedOut, .ours: dialogue.farewell(.internalError)
+        }
+    }
+}

@@ -1,0 +1,49 @@
+package import Configuration
+package import Kernel
+
+/// How a worker waits for what happens, and how many connections it holds.
+package struct EventsSettings: SettingsGroup {
+    /// Clients, upstreams, auth servers and listeners of one worker together.
+    @Setting package var workerConnections = 512
+    @Setting package var method = PollingMethod.epoll
+    /// Whether all waiting connections are accepted at once, rather than one in each turn.
+    @Setting package var multiAccept = false
+    @Setting package var usesAcceptMutex = false
+    /// Also the pause after the system has run out of descriptors.
+    @Setting package var acceptMutexDelay = Duration.milliseconds(500)
+    @Setting package var debuggedNetworks: [Network] = []
+    @Setting package var workerAIORequests = 32
+    @Setting package var epollEvents = 512
+
+    package init() {}
+
+    package static let directives: [Directive<Self>] = [
+        .custom(
+            "worker_connections", in: [.events], takes: .exactly(1), sets: \.$workerConnections,
+            handler: { (call) throws(DirectiveFault) in
+                guard let number = call.words[0].number else {
+                    throw .message("invalid number \"\(call.words[0].printed)\"")
+                }
+                return number
+            }),
+        .custom(
+            "use", in: [.events], takes: .exactly(1), sets: \.$method,
+            handler: { (call) throws(DirectiveFault) in
+                guard let method = PollingMethod(rawValue: call.words[0].text) else {
+                    throw .message("invalid event type \"\(call.words[0].printed)\"")
+                }
+                return method
+            }),
+        .flag("multi_accept", in: [.events], sets: \.$multiAccept),
+        .flag("accept_mutex", in: [.events], sets: \.$usesAcceptMutex).supporting(only: "off"),
+        .duration("accept_mutex_delay", in: [.events], sets: \.$acceptMutexDelay),
+        .custom(
+            "debug_connection", in: [.events], takes: .exactly(1), inherits: \.$debuggedNetworks,
+            handler: { (group, call) throws(DirectiveFault) in
+                group.$debuggedNetworks.append(contentsOf: try Network.networks(call.words[0], in: call))
+            }
+        ).supporting(),
+        .number("worker_aio_requests", in: [.events], sets: \.$workerAIORequests),
+        .number("epoll_events", in: [.events], sets: \.$epollEvents),
+    ]
+}

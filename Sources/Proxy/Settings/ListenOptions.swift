@@ -1,0 +1,128 @@
+import Configuration
+
+/// The parameters of a `listen` directive (`mail-directives.md`, section 3).
+package struct ListenOptions: Sendable, Equatable {
+    /// How many connections may wait to be accepted.
+    package var backlog = 511
+    /// Bytes; nil leaves the system's figure.
+    package var rcvbuf: Int?
+    package var sndbuf: Int?
+    /// Nil leaves the socket as the system makes it.
+    package var soKeepalive: KeepAlive?
+    /// Whether a socket for all IPv6 addresses takes no IPv4 clients.
+    package var ipv6only = true
+    /// Whether the address has a socket of its own, although a wildcard would cover it.
+    package var bind = false
+    package var ssl = false
+    package var proxyProtocol = false
+    package var multipath = false
+    package var reuseport = false
+
+    package init() {}
+
+    /// How the system finds out that the other side has gone silently.
+    package enum KeepAlive: Sendable, Equatable {
+        case off, on
+        /// On, with figures of one's own; nil leaves the system's.
+        case after(idle: Duration?, interval: Duration?, count: Int?)
+    }
+
+    /// Reads the words after the address.
+    init(_ words: ArraySlice<Word>) throws(DirectiveFault) {
+        for word in words { try take(word) }
+    }
+
+    /// The parameters whose turn has not come, as they are written.
+    var unsupported: [String] {
+        let all: [(String, Bool)] = [
+            ("ssl", ssl), ("proxy_protocol", proxyProtocol), ("rcvbuf", rcvbuf != nil), ("sndbuf", sndbuf != nil),
+            ("ipv6only=off", !ipv6only), ("multipath", multipath), ("reuseport", reuseport),
+            ("so_keepalive", soKeepalive != nil && soKeepalive != .off),
+        ]
+        return all.filter(\.1).map(\.0)
+    }
+}
+
+extension ListenOptions {
+    private static let flags: [Word: any WritableKeyPath<ListenOptions, Bool> & Sendable] = [
+        "ssl": \.ssl, "proxy_protocol": \.proxyProtocol, "bind": \.bind, "multipath": \.multipath, "reuseport": \.reuseport,
+    ]
+
+    /// Parameters that say something about a socket give the address one of its own.
+    private static let values: KeyValuePairs<String, @Sendable (inout ListenOptions, Word) throws(DirectiveFault) -> Void> = [
+        "backlog=": { (options, value) throws(DirectiveFault) in
+            options.backlog = try number(value, in: 1...maximum, named: "backlog")
+        },
+        "rcvbuf=": { (options, value) throws(DirectiveFault) in options.rcvbuf = try size(value, named: "rcvbuf") },
+        "sndbuf=": { (options, value) throws(DirectiveFault) in options.sndbuf = try size(value, named: "sndbuf") },
+        "so_keepalive=": { (options, value) throws(DirectiveFault) in options.soKeepalive = try KeepAlive(value) },
+        // Only a value that begins with an `o` is seen as one at all.
+        "ipv6only=o": { (options, value) throws(DirectiveFault) in
+            guard ["n", "ff"].contains(value.text) else { throw .message("invalid ipv6only flags \"o\(value.printed)\"") }
+            options.ipv6only = value.text == "n"
+        },
+    ]
+
+    /// The kernel counts in a C int.
+    private static let maximum = Int(Int32.max)
+
+    private mutating func take(_ word: Word) throws(DirectiveFault) {
+        if let flag = Self.flags[word] {
+            self[keyPath: flag] = true
+            bind = bind || word == "multipath" || word == "reuseport"
+            return
+        }
+        for (prefix, read) in Self.values {
+            guard let value = word.value(after: prefix) else { continue }
+            try read(&self, value)
+            bind = true
+            return
+        }
+        throw .message("invalid parameter \"\(word.printed)\"")
+    }
+
+    private static func number(_ value: Word, in range: ClosedRange<Int>, named name: String) throws(DirectiveFault) -> Int {
+        guard let number = value.number, range.contains(number) else { throw invalid(name, value) }
+        return number
+    }
+
+    private static func size(_ value: Word, named name: String) throws(DirectiveFault) -> Int {
+        guard let size = value.size, size <= maximum else { throw invalid(name, value) }
+        return size
+    }
+
+    private static func invalid(_ name: String, _ value: Word) -> DirectiveFault {
+        .message("invalid \(name) \"\(name)=\(value.printed)\"")
+    }
+}
+
+extension ListenOptions.KeepAlive {
+    /// `on`, `off`, or `idle:interval:count`, of which at least one says something.
+    fileprivate init(_ value: Word) throws(DirectiveFault) {
+        switch value.text {
+        case "on": self = .on
+        case "off": self = .off
+        default:
+            guard let figures = Self.figures(value) else {
+                throw .message("invalid so_keepalive value: \"\(value.printed)\"")
+            }
+            self = figures
+        }
+    }
+
+    private static func figures(_ value: Word) -> Self? {
+        let fields = value.bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map { Word(Array($0)) }
+        guard fields.count <= 3 else { return nil }
+        let (idle, interval) = (seconds(fields.first), seconds(fields.dropFirst().first))
+        let count = fields.count < 3 || fields[2].bytes.isEmpty ? 0 : fields[2].number
+        guard let idle, let interval, let count, idle > .zero || interval > .zero || count > 0 else { return nil }
+        return .after(
+            idle: idle > .zero ? idle : nil, interval: interval > .zero ? interval : nil, count: count > 0 ? count : nil)
+    }
+
+    /// A field that is missing or empty says the same as zero: nothing.
+    private static func seconds(_ field: Word?) -> Duration? {
+        guard let field, !field.bytes.isEmpty else { return .zero }
+        return field.seconds
+    }
+}

@@ -1,0 +1,31 @@
+package import Configuration
+
+/// What concerns sessions as a whole.
+package struct MailSettings: SettingsGroup {
+    /// For everything before login, and for the login at the upstream.
+    @Setting package var timeout = Duration.seconds(60)
+    /// Who is asked for the names of SMTP clients; nil: nobody.
+    @Setting package var resolver: Resolver?
+    @Setting package var resolverTimeout = Duration.seconds(30)
+    @Setting package var errorLogUserTags: [String] = []
+    @Setting package var keepsConnectionsAlive = false
+
+    package init() {}
+
+    package static let directives: [Directive<Self>] = [
+        .duration("timeout", in: [.mail, .server], sets: \.$timeout),
+        .custom(
+            "resolver", in: [.mail, .server], takes: .atLeast(1), sets: \.$resolver,
+            handler: { (call) throws(DirectiveFault) in
+                call.words[0] == "off" ? nil : try Resolver(call.words)
+            }
+        ).supporting(only: "off"),
+        .duration("resolver_timeout", in: [.mail, .server], sets: \.$resolverTimeout),
+        .words("error_log_user_tag", in: [.mail, .server], takes: .exactly(1), sets: \.$errorLogUserTags).supporting(),
+        .flag("so_keepalive", in: [.mail, .server], sets: \.$keepsConnectionsAlive)
+            .supporting(only: "off")
+            .warning(
+                "the \"so_keepalive\" directive is deprecated, "
+                    + "use the \"so_keepalive\" parameter of the \"listen\" directive instead"),
+    ]
+}

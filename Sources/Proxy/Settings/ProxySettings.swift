@@ -1,0 +1,42 @@
+package import Configuration
+import Kernel
+
+/// How a session logs in at its upstream and relays to it.
+package struct ProxySettings: SettingsGroup {
+    @Setting package var bufferSize = OwnProcess.pageSize
+    /// How long a relay may be silent in both directions.
+    @Setting package var timeout = Duration.seconds(24 * 60 * 60)
+    /// Whether the client hears in the upstream's own words why its login failed.
+    @Setting package var passesErrorMessage = false
+    @Setting package var authenticatesSMTP = false
+    /// Nil until a file says: `XCLIENT` is sent then, as if it had said `on`.
+    @Setting package var sendsXCLIENT: Bool?
+    /// `proxy`: nginx has never looked at it.
+    @Setting package var isProxied = true
+    @Setting package var header = Header.none
+    @Setting package var passesClientID = false
+    @Setting package var security = Security.off
+
+    /// What is said of the client at the start of an upstream's connection.
+    package enum Header: Sendable { case none, v1, v2 }
+    /// Whether the upstream's connection is encrypted, and from when on.
+    package enum Security: Sendable { case off, on, startTLS }
+
+    package init() {}
+
+    package static let directives: [Directive<Self>] = [
+        .size("proxy_buffer", in: [.mail, .server], sets: \.$bufferSize, atLeast: 1, atMost: 1 << 30),
+        .duration("proxy_timeout", in: [.mail, .server], sets: \.$timeout),
+        .flag("proxy_pass_error_message", in: [.mail, .server], sets: \.$passesErrorMessage),
+        .flag("proxy_smtp_auth", in: [.mail, .server], sets: \.$authenticatesSMTP),
+        .flag("xclient", in: [.mail, .server], sets: \.$sendsXCLIENT),
+        .flag("proxy", in: [.mail, .server], sets: \.$isProxied),
+        .choice(
+            "proxy_protocol", of: ["off": .none, "on": .v1, "v2": .v2], in: [.mail, .server], sets: \.$header
+        ).supporting(only: "off"),
+        .flag("proxy_client_id", in: [.mail, .server], sets: \.$passesClientID).supporting(only: "off"),
+        .choice(
+            "proxy_ssl", of: ["off": .off, "on": .on, "starttls": .startTLS], in: [.mail, .server], sets: \.$security
+        ).supporting(only: "off"),
+    ]
+}

@@ -1,0 +1,127 @@
+import Kernel
+import Protocols
+import Telemetry
+
+enum LoginOutcome {
+    /// The upstream, logged in, and the first thing the client hears of it.
+    case accepted(Connection, reply: [UInt8])
+    /// The upstream that had to decide has refused the credentials.
+    case refused(Refusal)
+}
+
+extension Session {
+    /// Connects to the upstream and logs in there for the client.
+    func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
+        setDeadline(server.timeout, else: .upstreamTimedOut)
+        let upstream = try await connect(to: destination.address)
+        var dialogue = dialogue.makeUpstreamDialogue(with: destination.credentials, to: terms(for: destination))
+        while true {
+            context.activity = dialogue.activity
+            let step = upstream.input.withSpan { dialogue.receive($0) }
+            upstream.consume(step.byteCount)
+            switch step.action {
+            case .skip: continue
+            case .awaitInput:
+                try await readReply(from: upstream)
+            case .send(let line):
+                upstream.enqueue(line.bytes)
+                try await flush(upstream)
+            case .accepted(let reply):
+                return .accepted(upstream, reply: reply)
+            case .refused(let reply, let saslError) where destination.upstreamDecides:
+                closeUpstream()
+                return .refused(refusal(reply, saslError))
+            case .refused(let reply, _), .failed(let reply):
+                throw failure("upstream sent invalid response: \"\(printed(reply))\"", reply)
+            case .noPassword:
+                throw noPassword()
+            case .unspeakable:
+                closeUpstream()
+                server.log.write(.info, "login or password cannot be sent to the upstream", context: context)
+                return .refused(Self.authenticationFailed)
+            case .tooLong:
+                throw .upstream(level: .error, text: "upstream sent too long response", nil)
+            }
+        }
+    }
+
+    private func connect(to address: SocketAddress) async throws(SessionFailure) -> Connection {
+        context.upstream = address.isUnix ? address.description : "\(address.host):\(address.port)"
+        context.activity = "connecting to upstream"
+        guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
+        let upstream: Connection
+        do throws(KernelError) {
+            upstream = Connection(try EventSource.connect(to: address))
+            self.upstream = upstream
+            try LoopActor.loop.watch(upstream.source, waiter)
+        } catch {
+            if self.upstream == nil { worker.giveBackConnection() }
+            throw connectFailure(error, to: address)
+        }
+        try await wait { upstream.source.isWritable }
+        if let error = upstream.source.connectFault() {
+            context.activity = "reading response from upstream"
+            throw .upstream(
+                level: error.isOrdinaryConnectionFault ? .error : .crit, text: "recv() failed",
+                KernelError("recv()", error.number))
+        }
+        return upstream
+    }
+
+    private func connectFailure(_ error: KernelError, to address: SocketAddress) -> SessionFailure {
+        guard error.call == "connect()" else { return .ours(level: .alert, text: "\(error.call) failed", error) }
+        return .upstream(
+            level: error.isOrdinaryConnectionFault ? .error : .crit, text: "connect() to \(address) failed", error)
+    }
+
+    private func terms(for destination: Destination) -> UpstreamTerms {
+        let clientAddress: String? = switch peer {
+        case .ipv4: peer.host
+        case .ipv6: "IPV6:" + peer.host
+        case .unix: nil
+        }
+        return UpstreamTerms(
+            clientAddress: clientAddress.map { Array($0.utf8) }, upstreamDecides: destination.upstreamDecides)
+    }
+
+    private func readReply(from upstream: Connection) async throws(SessionFailure) {
+        if upstream.input.count >= server.proxy.bufferSize {
+            let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
+            throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)
+        }
+        try await wait { upstream.source.isReadable || upstream.isAtEnd || upstream.isBroken }
+        let before = upstream.input.count
+        upstream.read(through: worker.buffer, limit: server.proxy.bufferSize)
+        if upstream.isBroken || (upstream.isAtEnd && upstream.input.count == before) { throw upstreamFault(upstream) }
+    }
+
+    /// The client hears the upstream's own words only where `proxy_pass_error_message` says so.
+    private func failure(_ text: String, _ reply: [UInt8]?) -> SessionFailure {
+        guard server.proxy.passesErrorMessage, let reply else { return .upstream(level: .error, text: text, nil) }
+        return .upstreamReply(reply, text: text)
+    }
+
+    private func noPassword() -> SessionFailure {
+        // Where an upstream may trust the proxy, the auth server has kept its word without a password.
+        guard case .authServer(let authServer) = server.route, !server.mailProtocol.mayTrustProxy else {
+            return .upstream(level: .error, text: "no password available", nil)
+        }
+        return .authServer(text: "auth http server \(authServer.address) did not send password", nil)
+    }
+
+    private func refusal(_ reply: [UInt8], _ saslError: [UInt8]?) -> Refusal {
+        server.log.write(.info, "client login failed: \"\(printed(reply))\"", context: context)
+        return server.proxy.passesErrorMessage
+            ? Refusal(.reply(reply), saslError: saslError)
+            : Refusal(Self.authenticationFailed.text, saslError: saslError)
+    }
+
+    /// What the client hears where nobody's words can be passed on.
+    private static let authenticationFailed = Refusal(.message(Array("Authentication failed".utf8)))
+
+    private func printed(_ reply: [UInt8]) -> String {
+        var reply = reply
+        if reply.suffix(2) == [0x0D, 0x0A] { reply.removeLast(2) }
+        return String(decoding: reply, as: UTF8.self)
+    }
+}

@@ -1,0 +1,71 @@
+package import Kernel
+import Telemetry
+
+/// What all sessions of one worker share.
+@LoopActor package final class WorkerServices {
+    let buffer = SharedBuffer()
+    /// `worker_connections`: how many sockets this worker may have, of every kind.
+    private let connectionLimit: Int
+    private var connectionCount: Int
+    private let numbers: SharedCounter
+    private var authClients: [SocketAddress: AuthClient] = [:]
+    private var sessions: [ObjectIdentifier: Session] = [:]
+    private var relays: [ObjectIdentifier: Relay] = [:]
+    /// Called when the last session has ended.
+    package var whenEmpty: (@LoopActor () -> Void)?
+
+    /// - Parameters:
+    ///   - connectionLimit: the limit on all sockets.
+    ///   - reserved: how many of them listeners and the channel to the master take.
+    ///   - numbers: what sessions are numbered by, over all workers.
+    package init(connectionLimit: Int, reserved: Int, numbers: SharedCounter) {
+        self.connectionLimit = connectionLimit
+        connectionCount = reserved
+        self.numbers = numbers
+    }
+
+    func nextConnectionNumber() -> UInt64 { numbers.next() }
+
+    /// Counts one more socket, if there is room for it.
+    func takeConnection() -> Bool {
+        guard connectionCount < connectionLimit else { return false }
+        connectionCount += 1
+        return true
+    }
+
+    func giveBackConnection() { connectionCount -= 1 }
+
+    var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
+
+    func authClient(for address: SocketAddress) -> AuthClient {
+        if let client = authClients[address] { return client }
+        let client = AuthClient(address, worker: self)
+        authClients[address] = client
+        return client
+    }
+
+    // MARK: Sessions, for the day on which they must end
+
+    package var isEmpty: Bool { sessions.isEmpty && relays.isEmpty }
+
+    func add(_ session: Session) { sessions[ObjectIdentifier(session)] = session }
+    func add(_ relay: Relay) { relays[ObjectIdentifier(relay)] = relay }
+
+    func remove(_ session: Session) {
+        sessions[ObjectIdentifier(session)] = nil
+        if isEmpty { whenEmpty?() }
+    }
+
+    func remove(_ relay: Relay) {
+        relays[ObjectIdentifier(relay)] = nil
+        giveBackConnection()
+        giveBackConnection()
+        if isEmpty { whenEmpty?() }
+    }
+
+    /// Ends every session now: those before login with their protocol's farewell.
+    package func cutOffAll() {
+        for session in sessions.values { session.interrupt(.shuttingDown) }
+        for relay in relays.values { relay.cutOff() }
+    }
+}

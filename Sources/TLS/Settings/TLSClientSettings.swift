@@ -1,0 +1,52 @@
+package import Configuration
+
+/// A connection on which we are the client, and the word that its directives begin with.
+package protocol TLSLeg: Sendable {
+    static var prefix: String { get }
+}
+
+/// The connection to the upstream.
+package enum UpstreamLeg: TLSLeg { package static let prefix = "proxy_ssl" }
+/// The connection to the auth server.
+package enum AuthServerLeg: TLSLeg { package static let prefix = "auth_http_ssl" }
+
+/// How TLS is spoken where we are the client: one family of directives, in the words of nginx's `stream`,
+/// for each such connection.
+package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup {
+    @Setting package var verifies = false
+    @Setting package var verificationDepth = 1
+    @Setting package var trustedCertificateFile: String?
+    @Setting package var revocationFile: String?
+    /// The name that the certificate must have; nil: that of the host.
+    @Setting package var name: String?
+    /// Whether the name is told at the start of the handshake.
+    @Setting package var sendsName = false
+    @Setting package var certificate: PEMSource?
+    @Setting package var certificateKey: PEMSource?
+    @Setting package var passwordFile: String?
+    @Setting package var protocols: [TLSVersion] = [.tls12, .tls13]
+    @Setting package var ciphers = "DEFAULT"
+    @Setting package var openSSLCommands: [NamedValue] = []
+    @Setting package var resumesSessions = true
+
+    package init() {}
+
+    package static var directives: [Directive<Self>] {
+        let (leg, blocks) = (Leg.prefix, [Block.mail, .server])
+        return [
+            .flag("\(leg)_verify", in: blocks, sets: \.$verifies),
+            .number("\(leg)_verify_depth", in: blocks, sets: \.$verificationDepth),
+            .tlsFile("\(leg)_trusted_certificate", in: blocks, sets: \.$trustedCertificateFile),
+            .tlsFile("\(leg)_crl", in: blocks, sets: \.$revocationFile),
+            .string("\(leg)_name", in: blocks, sets: \.$name),
+            .flag("\(leg)_server_name", in: blocks, sets: \.$sendsName),
+            .pemSource("\(leg)_certificate", in: blocks, sets: \.$certificate),
+            .pemSource("\(leg)_certificate_key", in: blocks, sets: \.$certificateKey),
+            .tlsFile("\(leg)_password_file", in: blocks, sets: \.$passwordFile),
+            .bitmask("\(leg)_protocols", of: TLSVersion.keywords, in: blocks, sets: \.$protocols),
+            .string("\(leg)_ciphers", in: blocks, sets: \.$ciphers),
+            .pairs("\(leg)_conf_command", in: blocks, sets: \.$openSSLCommands),
+            .flag("\(leg)_session_reuse", in: blocks, sets: \.$resumesSessions),
+        ]
+    }
+}

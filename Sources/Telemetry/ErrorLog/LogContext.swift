@@ -1,0 +1,35 @@
+/// What a session's log lines end in, in nginx's words and order (`logging.md`, section 2).
+package struct LogContext: Sendable {
+    /// The session's number, unique over all workers.
+    package let connection: UInt64
+    /// What the session is doing: ` while …`; empty where nginx says nothing.
+    package var activity: String
+    /// The client's address without port.
+    package var client: String
+    package var usesStartTLS = false
+    /// The listener's address, as configured.
+    package let server: String
+    package var login: [UInt8] = []
+    package var upstream: String?
+
+    package init(connection: UInt64, client: String, server: String, activity: String = "") {
+        self.connection = connection
+        self.client = client
+        self.server = server
+        self.activity = activity
+    }
+
+    /// The session's number alone, for the line that precedes all context.
+    package static func numbered(_ connection: UInt64) -> LogContext {
+        LogContext(connection: connection, client: "", server: "")
+    }
+
+    var text: String {
+        if client.isEmpty { return "" }
+        var text = activity.isEmpty ? "" : " while \(activity)"
+        text += ", client: \(client)\(usesStartTLS ? " using starttls" : ""), server: \(server)"
+        if !login.isEmpty { text += ", login: \"\(String(decoding: login, as: UTF8.self))\"" }
+        if let upstream { text += ", upstream: \(upstream)" }
+        return text
+    }
+}

@@ -1,0 +1,46 @@
+package import Kernel
+
+/// A file that records go to, each with one write. Several logs may share it.
+@LoopActor package final class LogFile {
+    /// Nil for the standard error, which is never opened or closed.
+    package nonisolated let path: String?
+    private var descriptor: FileDescriptor?
+    /// The second in which the disk was found full: until it ends nothing is tried again.
+    private var fullSince = 0
+
+    private init(path: String?, descriptor: consuming FileDescriptor?) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    /// The standard error.
+    package static let standardError = LogFile(path: nil, descriptor: nil)
+
+    /// Opens a file, or makes it.
+    package static func open(_ path: String) throws(KernelError) -> LogFile {
+        LogFile(path: path, descriptor: try Files.openForAppending(path))
+    }
+
+    /// Opens the path anew, after the file was moved away. Where that fails, the old one stays in use.
+    /// - Parameter owner: the user to whom the file is given, so that workers can do the same.
+    package func reopen(owner: UInt32?) throws(KernelError) {
+        guard let path else { return }
+        let reopened = try Files.openForAppending(path)
+        if let owner { try Files.setOwner(path, to: owner) }
+        descriptor = consume reopened
+    }
+
+    /// Makes what this process writes to its standard error go to this file.
+    package func takeOverStandardError() throws(KernelError) {
+        try descriptor?.duplicate(onto: FileDescriptor.standardError)
+    }
+
+    func write(_ line: [UInt8], at second: Int) {
+        if second == fullSince { return }
+        do throws(KernelError) {
+            _ = try Kernel.write(line.span, to: descriptor?.number ?? FileDescriptor.standardError)
+        } catch {
+            if error.number == KernelError.outOfSpace { fullSince = second }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+package import Kernel
+
+/// One line of the error log: `YYYY/MM/DD HH:MM:SS [LEVEL] PID#TID: *CONN MESSAGE (ERRNO: TEXT)CONTEXT`
+/// (`logging.md`, section 2). The only builder of log lines.
+package struct LogLine {
+    /// The whole line, its end included.
+    package static let maximumByteCount = 2048
+
+    package let level: LogLevel
+    package let message: String
+    /// `98: Address already in use`, where a system call failed.
+    package let reason: String?
+    package let context: LogContext?
+
+    package init(_ level: LogLevel, _ message: String, reason: String? = nil, context: LogContext? = nil) {
+        self.level = level
+        self.message = message
+        self.reason = reason
+        self.context = context
+    }
+
+    /// The line for a file. The process has one thread, so its number is the process's.
+    package func bytes(at time: WallClock, process: Int32) -> [UInt8] {
+        var line: [UInt8] = []
+        line.reserveCapacity(256)
+        line.append(decimal: time.year, digits: 4)
+        line.append(0x2F)
+        line.append(decimal: time.month, digits: 2)
+        line.append(0x2F)
+        line.append(decimal: time.day, digits: 2)
+        line.append(0x20)
+        line.append(decimal: time.hour, digits: 2)
+        line.append(0x3A)
+        line.append(decimal: time.minute, digits: 2)
+        line.append(0x3A)
+        line.append(decimal: time.second, digits: 2)
+        line.append(contentsOf: " [\(level.name)] \(process)#\(process): ".utf8)
+        if let context { line.append(contentsOf: "*\(context.connection) ".utf8) }
+        appendText(to: &line)
+        line.append(0x0A)
+        return line
+    }
+
+    /// The line for the terminal, while a server starts: `martlet: [LEVEL] MESSAGE (ERRNO: TEXT)CONTEXT`.
+    package var terminalBytes: [UInt8] {
+        var line = Array("martlet: [\(level.name)] ".utf8)
+        appendText(to: &line)
+        line.append(0x0A)
+        return line
+    }
+
+    private func appendText(to line: inout [UInt8]) {
+        line.append(printable: message)
+        if let reason { line.append(printable: " (\(reason))") }
+        if let context { line.append(printable: context.text) }
+        if line.count >= Self.maximumByteCount {
+            line.removeLast(line.count - Self.maximumByteCount + 1)
+        }
+    }
+}
+
+extension [UInt8] {
+    /// Control bytes would let a client forge lines or steer a terminal: they appear as `\x0A`.
+    mutating func append(printable text: String) {
+        for byte in text.utf8 {
+            if byte < 0x20 || byte == 0x7F {
+                append(contentsOf: [0x5C, 0x78, Self.hexadecimal[Int(byte >> 4)], Self.hexadecimal[Int(byte & 15)]])
+            } else {
+                append(byte)
+            }
+        }
+    }
+
+    private static let hexadecimal = [UInt8]("0123456789ABCDEF".utf8)
+
+    mutating func append(decimal number: Int, digits: Int) {
+        var divisor = 1
+        for _ in 1..<digits { divisor *= 10 }
+        while divisor > 0 {
+            append(0x30 + UInt8(number / divisor % 10))
+            divisor /= 10
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import Testing
+
+@testable import Kernel
+
+@Suite struct FilesTests {
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-files-\(UUID().uuidString)").path
+
+    private func inFolder(_ body: (String) throws -> Void) throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder + "/")
+    }
+
+    private func make(_ path: String, _ text: String) throws { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) }
+
+    @Test func `a file is read whole, and what cannot be read says why`() throws {
+        try inFolder { (folder) throws in
+            try make(folder + "a", "\u{1}\u{2}\u{3}")
+            #expect(try Files.read(folder + "a") == [1, 2, 3])
+            #expect(throws: KernelError("open()", ENOENT)) { try Files.read(folder + "b") }
+            #expect(throws: KernelError("pread()", EISDIR)) { try Files.read(folder) }
+        }
+    }
+
+    @Test func `replacing a file follows no link and leaves nothing behind`() throws {
+        try inFolder { (folder) throws in
+            try make(folder + "victim", "safe")
+            try FileManager.default.createSymbolicLink(atPath: folder + "pid", withDestinationPath: folder + "victim")
+            try Files.replace(folder + "pid", with: Array("7\n".utf8))
+            #expect(try Files.read(folder + "pid") == Array("7\n".utf8))
+            #expect(try Files.read(folder + "victim") == Array("safe".utf8))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["pid", "victim"])
+        }
+    }
+
+    @Test func `patterns give sorted paths, and none where nothing matches`() throws {
+        try inFolder { (folder) throws in
+            for name in ["b.conf", "a.conf", "c.txt", ".d.conf"] { try make(folder + name, "") }
+            #expect(try Files.matching(folder + "*.conf") == [folder + "a.conf", folder + "b.conf"])
+            #expect(try Files.matching(folder + "*.none").isEmpty)
+        }
+    }
+}
