@@ -20,7 +20,7 @@ enum Speech: String, CaseIterable, Sendable, CustomTestStringConvertible {
     var greeting: String {
         switch self {
         case .imap: "* OK IMAP4 ready"
-        case .pop3: "+OK POP3 ready"
+        case .pop3: "+OK POP3 ready…"
         case .smtp: "220 mx.test ESMTP ready"
         }
     }

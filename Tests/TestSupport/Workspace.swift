@@ -61,7 +61,8 @@ package final class Workspace: @unchecked Sendable {
         lock.withLock { reports }.map { Comment(rawValue: $0()) }
     }
 
-    fileprivate func tearDown() {
+    /// Ends what was started here, last first, and removes the folder.
+    func tearDown() {
         for farewell in lock.withLock({ farewells.reversed() }) { farewell() }
         try? FileManager.default.removeItem(atPath: path)
     }

@@ -1,0 +1,59 @@
+import Foundation
+import Glibc
+package import Testing
+
+/// Dovecot and Postfix of `scripts/mail-servers`, one instance for all tests of a suite.
+package struct RealMailServers: Sendable {
+    package static let user = "demo@example.org"
+    package static let password = "martlet"
+
+    /// The instance of the running suite, where it asks for one with `.realMailServers`.
+    @TaskLocal fileprivate static var current: RealMailServers?
+
+    package let imap: UInt16
+    package let pop3: UInt16
+    package let smtp: UInt16
+    package let submission: UInt16
+    private let workspace: Workspace
+
+    private static let script = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("scripts/mail-servers").path
+
+    package static func here() throws -> RealMailServers {
+        guard let current else { throw TestFailure("this suite lacks the trait .realMailServers") }
+        return current
+    }
+
+    fileprivate init() throws {
+        workspace = try Workspace()
+        (imap, pop3, smtp, submission) = (try Ports.free(), try Ports.free(), try Ports.free(), try Ports.free())
+        let result = try run(
+            [
+                Self.script, "start", workspace.path, "--imap", "\(imap)", "--pop3", "\(pop3)", "--smtp", "\(smtp)",
+                "--submission", "\(submission)",
+            ], in: workspace)
+        guard result.succeeded else { throw TestFailure("mail-servers: \(result.standardError)") }
+    }
+
+    fileprivate func stop() {
+        _ = try? run([Self.script, "stop", workspace.path], in: workspace)
+        workspace.tearDown()
+    }
+
+    /// Runs a suite beside an instance.
+    package struct Provider: SuiteTrait, TestScoping {
+        package func provideScope(
+            for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+        ) async throws {
+            let servers = try RealMailServers()
+            defer { servers.stop() }
+            try await RealMailServers.$current.withValue(servers) { try await function() }
+        }
+    }
+}
+
+extension Trait where Self == RealMailServers.Provider {
+    /// A real Dovecot and Postfix for the whole suite.
+    package static var realMailServers: RealMailServers.Provider { RealMailServers.Provider() }
+}
