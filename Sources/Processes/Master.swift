@@ -91,6 +91,8 @@ import Telemetry
             title.set("martlet: worker process")
             let worker = try Worker(cycle, numbers: numbers, channel: channel, title: title)
             try worker.open()
+            // The worker accepts on descriptors of its own.
+            cycle.closeListeners()
             try worker.run()
         } catch {
             log.write(.emerg, error)

@@ -94,15 +94,7 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
-        let startupLog = invocation.openStartupLog()
-        let cycle: Cycle
-        do throws(ConfigurationError) {
-            let configuration = try invocation.loadConfiguration()
-            cycle = try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil)
-        } catch {
-            report(error, to: startupLog)
-            return 1
-        }
+        guard let cycle = firstCycle() else { return 1 }
         announce(cycle)
         do throws(KernelError) {
             let launcher = cycle.process.daemon ? try Daemon.launch() : nil
@@ -120,6 +112,18 @@ import Telemetry
         } catch {
             cycle.log.write(.emerg, error)
             return 1
+        }
+    }
+
+    /// Builds the first generation. The log of the start is closed when that is done.
+    private func firstCycle() -> Cycle? {
+        let startupLog = invocation.openStartupLog()
+        do throws(ConfigurationError) {
+            let configuration = try invocation.loadConfiguration()
+            return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil)
+        } catch {
+            report(error, to: startupLog)
+            return nil
         }
     }
 

@@ -120,7 +120,7 @@ import Telemetry
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")
         acceptor?.close()
-        cycle.closeListeners()
+        if channel == nil { cycle.retireListeners(notIn: nil) }
         if services.isEmpty { isDone = true }
         if let limit = cycle.process.workerShutdownTimeout { shutdownTimer.start(after: limit) }
     }
