@@ -54,7 +54,7 @@ let package = Package(
             name: "martlet", dependencies: ["Processes", "Proxy", "TLS", "Telemetry", "Protocols", "Kernel", "Configuration"],
             swiftSettings: house + [.strictMemorySafety()]),
 
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: testing),
+        .target(name: "TestSupport", dependencies: ["Configuration"], path: "Tests/TestSupport", swiftSettings: testing),
         tests(of: "Kernel"),
         tests(of: "Configuration"),
         tests(of: "Protocols", with: ["Configuration"]),

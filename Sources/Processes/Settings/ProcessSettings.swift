@@ -19,7 +19,7 @@ package struct ProcessSettings: SettingsGroup {
     @Setting package var workerRlimitCore: Int?
     @Setting package var workerPriority = 0
     @Setting package var workerCPUAffinity: [CPUMask] = []
-    /// What workers keep of the environment, each `NAME` or `NAME=VALUE`; once finished, with `TZ`.
+    /// What workers keep of the environment beside `TZ`, each `NAME` or `NAME=VALUE`.
     @Setting package var environment: [String] = []
     @Setting package var debugPoints: DebugPoint?
     @Setting package var timerResolution = Duration.zero
@@ -116,7 +116,6 @@ package struct ProcessSettings: SettingsGroup {
     ]
 
     package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
-        if !environment.contains(where: { $0 == "TZ" || $0.hasPrefix("TZ=") }) { environment.append("TZ") }
         if user == nil && OwnProcess.effectiveUser == 0 { user = try Self.nobody() }
     }
 }

@@ -9,7 +9,8 @@ package struct ProxySettings: SettingsGroup {
     /// Whether the client hears in the upstream's own words why its login failed.
     @Setting package var passesErrorMessage = false
     @Setting package var authenticatesSMTP = false
-    /// Nil until a file says: `XCLIENT` is sent then, as if it had said `on`.
+    /// Nil where no file says: an upstream that an auth server names is then told by `XCLIENT` who the
+    /// client is, one of `proxy_pass` is not.
     @Setting package var sendsXCLIENT: Bool?
     /// `proxy`: nginx has never looked at it.
     @Setting package var isProxied = true

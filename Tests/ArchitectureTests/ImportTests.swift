@@ -1,0 +1,61 @@
+import Testing
+
+/// The diagram of `Sources/README.md`: what each room's arrows lead to.
+private let arrows: [String: Set<String>] = [
+    "martlet": ["Processes"],
+    "Processes": ["Proxy"],
+    "Proxy": ["TLS", "Telemetry", "Protocols"],
+    "TLS": ["Kernel", "Configuration"],
+    "Telemetry": ["Kernel", "Configuration"],
+    "Protocols": ["Configuration"],
+    "Configuration": [],
+    "Kernel": [],
+]
+
+/// What is foreign stays with one room, which hides it from the others.
+private let foreign: [String: Set<String>] = [
+    "Kernel": ["Glibc", "CKernel", "CCapability"],
+    "TLS": ["COpenSSL"],
+]
+
+private func allowedImports(of room: String) -> Set<String> {
+    func below(_ room: String) -> Set<String> {
+        (arrows[room] ?? []).reduce(into: []) { $0.formUnion(below($1).union([$1])) }
+    }
+    return below(room).union(foreign[room] ?? [])
+}
+
+/// The module that a line imports, however it is written.
+private func imported(by line: Substring) -> String? {
+    let pattern = #/^\s*(@\w+\s+)*((public|package|internal|fileprivate|private)\s+)?import\s+((struct|class|enum|protocol|func|var|let|typealias)\s+)?(?<module>\w+)/#
+    return line.firstMatch(of: pattern).map { String($0.module) }
+}
+
+@Suite struct ImportTests {
+    @Test(arguments: arrows.keys.sorted())
+    func `a room imports what its arrows lead down to, and nothing else`(_ room: String) throws {
+        let allowed = allowedImports(of: room)
+        let files = try Repository.swiftFiles(below: "Sources/\(room)")
+        #expect(!files.isEmpty)
+        for (path, text) in files {
+            for module in text.split(separator: "\n").compactMap(imported) {
+                #expect(allowed.contains(module), "\(path) imports \(module)")
+            }
+        }
+    }
+
+    @Test func `every room is in the diagram, and those of C hold headers alone`() throws {
+        let rooms = try Repository.folders(in: "Sources").filter { !arrows.keys.contains($0) }
+        #expect(rooms == ["CCapability", "CKernel", "COpenSSL"])
+        for room in rooms { #expect(try Repository.swiftFiles(below: "Sources/\(room)").isEmpty) }
+    }
+
+    @Test(arguments: [
+        ("import Kernel", "Kernel"), ("package import Kernel", "Kernel"), ("@testable import Kernel", "Kernel"),
+        ("import struct Kernel.Stream", "Kernel"), ("    import Kernel", "Kernel"), ("important(Kernel)", nil),
+        ("/// import Kernel", nil),
+    ] as [(String, String?)])
+    func `an import is known however it is written`(_ line: String, _ module: String?) {
+        #expect(imported(by: line[...]) == module)
+    }
+}

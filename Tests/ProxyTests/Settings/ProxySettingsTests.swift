@@ -1,0 +1,90 @@
+import Configuration
+import Kernel
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct ProxySettingsTests {
+    private static let schema = Schema(groups: [ProxySettings.self])
+
+    @Test func `a relay has a page to buffer in and a day to be silent`() throws {
+        let settings = try Self.schema.settings("", in: .server)[ProxySettings.self]
+        #expect(settings.bufferSize == OwnProcess.pageSize && settings.timeout == .seconds(86400))
+        #expect(!settings.passesErrorMessage && !settings.authenticatesSMTP && settings.sendsXCLIENT == nil)
+    }
+
+    @Test func `each directive sets its property`() throws {
+        let settings = try Self.schema.settings(
+            "proxy_buffer 8k; proxy_timeout 2100; proxy_pass_error_message on; proxy_smtp_auth ON; xclient off; proxy on;",
+            in: .server)[ProxySettings.self]
+        #expect(settings.bufferSize == 8192 && settings.timeout == .seconds(2100) && settings.passesErrorMessage)
+        #expect(settings.authenticatesSMTP && settings.sendsXCLIENT == false)
+    }
+
+    @Test func `a server inherits what it does not say`() throws {
+        let settings = try Self.schema.settings(
+            mail: "proxy_timeout 5; xclient on; proxy_smtp_auth on;", server: "proxy_smtp_auth off;")[ProxySettings.self]
+        #expect(settings.timeout == .seconds(5) && settings.sendsXCLIENT == true && !settings.authenticatesSMTP)
+    }
+
+    @Test func `what is off needs nothing, and an old proxy on says nothing`() {
+        let directives = "proxy on; proxy_protocol off; proxy_ssl off; proxy_client_id off;"
+        #expect(Self.schema.refusal(directives, in: .server) == "ok")
+        #expect(Self.schema.warnings(directives, in: .server).isEmpty)
+    }
+
+    @Test(arguments: [
+        ("proxy_buffer 0;", "value must be between 1 and 1073741824"),
+        ("proxy_buffer 2g;", #""proxy_buffer" directive invalid value"#),
+        ("proxy_buffer 1025m;", "value must be between 1 and 1073741824"),
+        ("proxy_timeout 1M;", #""proxy_timeout" directive invalid value"#),
+        ("proxy_smtp_auth 1;", #"invalid value "1" in "proxy_smtp_auth" directive, it must be "on" or "off""#),
+        ("xclient yes;", #"invalid value "yes" in "xclient" directive, it must be "on" or "off""#),
+        ("proxy maybe;", #"invalid value "maybe" in "proxy" directive, it must be "on" or "off""#),
+        ("proxy_pass_error_message;", #"invalid number of arguments in "proxy_pass_error_message" directive"#),
+        ("proxy_protocol v1;", #"invalid value "v1""#),
+        ("proxy_protocol on;", #""proxy_protocol on" is not supported by this version of martlet"#),
+        ("proxy_protocol v2;", #""proxy_protocol v2" is not supported by this version of martlet"#),
+        ("proxy_ssl yes;", #"invalid value "yes""#),
+        ("proxy_ssl on;", #""proxy_ssl on" is not supported by this version of martlet"#),
+        ("proxy_ssl starttls;", #""proxy_ssl starttls" is not supported by this version of martlet"#),
+        ("proxy_client_id on;", #""proxy_client_id on" is not supported by this version of martlet"#),
+        ("xclient on; xclient on;", #""xclient" directive is duplicate"#),
+    ])
+    func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
+        #expect(Self.schema.refusal(directives, in: .mail) == message)
+        #expect(Self.schema.refusal(directives, in: .server) == message)
+    }
+}
+
+@Suite struct AuthHTTPSettingsTests {
+    private static let schema = Schema(groups: [AuthHTTPSettings.self])
+
+    @Test func `the auth server has a minute, and is told no more than it needs`() throws {
+        let settings = try Self.schema.settings("", in: .server)[AuthHTTPSettings.self]
+        #expect(settings.timeout == .seconds(60) && settings.headers.isEmpty && !settings.passesClientCertificate)
+    }
+
+    @Test func `headers add up within a block, and replace those of the outer one`() throws {
+        let mail = "auth_http_header A 1; auth_http_header B $remote_addr; auth_http_timeout 5;"
+        let inherited = try Self.schema.settings(mail: mail, server: "")[AuthHTTPSettings.self]
+        #expect(inherited.headers == [NamedValue(name: "A", value: "1"), NamedValue(name: "B", value: "$remote_addr")])
+        #expect(inherited.timeout == .seconds(5))
+        let own = try Self.schema.settings(mail: mail, server: "auth_http_header C \"\";")[AuthHTTPSettings.self]
+        #expect(own.headers == [NamedValue(name: "C", value: "")])
+    }
+
+    @Test(arguments: [
+        ("auth_http_timeout -1;", #""auth_http_timeout" directive invalid value"#),
+        ("auth_http_timeout 1; auth_http_timeout 1;", #""auth_http_timeout" directive is duplicate"#),
+        ("auth_http_header A;", #"invalid number of arguments in "auth_http_header" directive"#),
+        ("auth_http_pass_client_cert 1;", #"invalid value "1" in "auth_http_pass_client_cert" directive, it must be "on" or "off""#),
+        ("auth_http_pass_client_cert on; auth_http_variables off;", "ok"),
+        ("auth_http_variables on;", #""auth_http_variables on" is not supported by this version of martlet"#),
+    ])
+    func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
+        #expect(Self.schema.refusal(directives, in: .mail) == message)
+        #expect(Self.schema.refusal(directives, in: .server) == message)
+    }
+}

@@ -1,0 +1,105 @@
+import Configuration
+import Kernel
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+private let schema = Schema(groups: [ListenSettings.self, RouteSettings.self])
+private let listen = "listen 143; "
+
+private func route(mail: String = "", server: String, listen: String = listen) throws -> Route? {
+    try schema.settings(mail: mail, server: listen + server)[RouteSettings.self].route
+}
+
+@Suite struct RouteSettingsTests {
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1:80", "127.0.0.1", "/"),
+        ("127.0.0.1:9000", "127.0.0.1:9000", "127.0.0.1", "/"),
+        ("127.0.0.1:9000/auth?x=1", "127.0.0.1:9000", "127.0.0.1", "/auth?x=1"),
+        ("http://127.0.0.1/a/b", "127.0.0.1:80", "127.0.0.1", "/a/b"),
+        ("http://127.0.0.1:81?q", "127.0.0.1:81", "127.0.0.1", "/?q"),
+        ("127.0.0.1/a:b", "127.0.0.1:80", "127.0.0.1", "/a:b"),
+        ("[::1]:8080/auth", "[::1]:8080", "[::1]", "/auth"),
+        ("[::1]", "[::1]:80", "[::1]", "/"),
+        ("unix:/run/auth", "unix:/run/auth", "localhost", "/"),
+        ("unix:/run/auth:/check?a", "unix:/run/auth", "localhost", "/check?a"),
+        ("http://unix:/run/auth:/check", "unix:/run/auth", "localhost", "/check"),
+        ("unix:/run/auth:", "unix:/run/auth", "localhost", "/"),
+    ])
+    func `auth_http names an address, a host for the header and a URI`(_ text: String, _ address: String, _ host: String, _ uri: String) throws {
+        guard case .authServer(let server) = try route(server: "auth_http \(text);") else { throw Missing() }
+        #expect(server.address.description == address)
+        #expect(server.host == Array(host.utf8) && server.uri == Array(uri.utf8))
+    }
+
+    @Test func `a name is its first address`() throws {
+        let first = try #require(NameLookup.addresses(of: "localhost", port: 8000).first)
+        let expected = AuthServer(address: first, host: Array("localhost".utf8), uri: Array("/a".utf8))
+        #expect(try route(server: "auth_http localhost:8000/a;") == .authServer(expected))
+        #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(first))
+    }
+
+    @Test(arguments: [
+        ("auth_http no-such-host.invalid/a;", #"host not found in auth_http "no-such-host.invalid/a""#),
+        ("auth_http http://127.0.0.1:0/;", #"invalid port in auth_http "127.0.0.1:0/""#),
+        ("auth_http http:///a;", #"no host in auth_http "/a""#),
+        ("auth_http HTTP://127.0.0.1/;", #"invalid port in auth_http "HTTP://127.0.0.1/""#),
+        ("auth_http 127.0.0.1:80-81;", #"invalid port in auth_http "127.0.0.1:80-81""#),
+        ("auth_http [::1/;", #"invalid host in auth_http "[::1/""#),
+        ("auth_http [1]/;", #"invalid IPv6 address in auth_http "[1]/""#),
+        ("auth_http unix:;", #"no path in the unix domain socket in auth_http "unix:""#),
+        ("auth_http unix::/a;", #"no path in the unix domain socket in auth_http "unix::/a""#),
+        (#"auth_http "127.0.0.1/a b";"#, #"invalid URI in auth_http "127.0.0.1/a b""#),
+        ("auth_http https://127.0.0.1/;", #""auth_http https://127.0.0.1/" is not supported by this version of martlet"#),
+        ("auth_http a b;", #"invalid number of arguments in "auth_http" directive"#),
+        ("proxy_pass no-such-host.invalid;", #"host not found in upstream "no-such-host.invalid""#),
+        ("proxy_pass 127.0.0.1:65536;", #"invalid port in upstream "127.0.0.1:65536""#),
+        ("proxy_pass 127.0.0.1/a;", #"invalid host in upstream "127.0.0.1/a""#),
+        ("proxy_pass unix:;", #"no path in the unix domain socket in upstream "unix:""#),
+        ("proxy_pass :143;", #"no host in upstream ":143""#),
+        ("proxy_pass 127.0.0.1; proxy_pass 127.0.0.1;", #""proxy_pass" directive is duplicate"#),
+        ("proxy_pass 127.0.0.1; auth_http 127.0.0.1;", #""auth_http" directive conflicts with "proxy_pass""#),
+        ("auth_http 127.0.0.1; proxy_pass 127.0.0.1;", #""proxy_pass" directive conflicts with "auth_http""#),
+    ])
+    func `what leads nowhere is refused, in mail and in a server`(_ directives: String, _ message: String) {
+        #expect(schema.refusal(directives, in: .mail) == message)
+        #expect(schema.refusal(listen + directives, in: .server) == message)
+    }
+
+    @Test(arguments: [
+        ("listen 143;", "127.0.0.1", "127.0.0.1:143"), ("listen 995;", "127.0.0.1", "127.0.0.1:110"),
+        ("listen 587;", "127.0.0.1", "127.0.0.1:25"), ("listen 9; protocol pop3;", "[::1]", "[::1]:110"),
+        ("listen 143;", "127.0.0.1:1143", "127.0.0.1:1143"), ("listen 143;", "unix:/run/imap", "unix:/run/imap"),
+    ])
+    func `an upstream without a port has that of the server's protocol`(_ listen: String, _ text: String, _ address: String) throws {
+        guard case .upstream(let own) = try route(server: "proxy_pass \(text);", listen: listen),
+            case .upstream(let inherited) = try route(mail: "proxy_pass \(text);", server: "", listen: listen)
+        else { throw Missing() }
+        #expect(own.description == address && inherited.description == address)
+    }
+
+    @Test func `a server's own route takes the place of either kind that it would inherit`() throws {
+        let upstream = Route.upstream(.ipv4(0x7f00_0001, port: 1))
+        let authServer = Route.authServer(
+            AuthServer(address: .ipv4(0x7f00_0001, port: 80), host: Array("127.0.0.1".utf8), uri: Array("/b".utf8)))
+        #expect(try route(mail: "auth_http 127.0.0.2/a;", server: "proxy_pass 127.0.0.1:1;") == upstream)
+        #expect(try route(mail: "proxy_pass 127.0.0.2;", server: "auth_http 127.0.0.1/b;") == authServer)
+        #expect(try route(mail: "auth_http 127.0.0.1/b;", server: "") == authServer)
+    }
+
+    @Test func `auth_http given twice is what it says last`() throws {
+        guard case .authServer(let server) = try route(server: "auth_http 127.0.0.1/a; auth_http 127.0.0.2;") else { throw Missing() }
+        #expect(server.address.description == "127.0.0.2:80" && server.uri == Array("/".utf8))
+    }
+
+    @Test func `a server without a route is refused where it opens`() {
+        #expect(schema.refusal(listen, in: .server) == #"no "auth_http" is defined for server"#)
+        #expect(throws: ConfigurationError(#"no "auth_http" is defined for server in /etc/martlet/m.conf:3"#)) {
+            try schema.load("events {}\nmail {\nserver {\nlisten 143; } }")
+        }
+        #expect(schema.refusal("", in: .mail) == "ok")
+    }
+
+    private struct Missing: Error {}
+}
