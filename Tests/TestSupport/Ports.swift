@@ -17,15 +17,15 @@ package enum Ports {
     private static let blockSize = 100
     private static let blockCount = 120
 
-    /// A port that nobody listens at, and that no other call returns.
-    package static func free() throws -> UInt16 {
+    /// The first of so many neighbouring ports at which nobody listens, and which no other call returns.
+    package static func free(inARow count: Int = 1) throws -> UInt16 {
         lock.lock()
         defer { lock.unlock() }
         while true {
-            if state.next == state.end { try reserveBlock() }
-            let port = UInt16(state.next)
-            state.next += 1
-            if (try? Socket.listen(at: .port(port))) != nil { return port }
+            if state.next + count > state.end { try reserveBlock() }
+            let ports = (state.next..<state.next + count).map { UInt16($0) }
+            state.next += count
+            if ports.allSatisfy({ (try? Socket.listen(at: .port($0))) != nil }) { return ports[0] }
         }
     }
 

@@ -45,6 +45,45 @@ package struct ProcessView: Sendable, Hashable {
     /// Resident memory in KiB.
     package var residentSize: Int { status("VmRSS").flatMap { Int($0.prefix { $0.isNumber }) } ?? 0 }
 
+    /// The owner of its files under `/proc`: root's, whoever it runs as, where it is not dumpable.
+    package var procOwner: uid_t? {
+        var status = stat()
+        return stat("/proc/\(pid)/environ", &status) == 0 ? status.st_uid : nil
+    }
+
+    package var workingDirectory: String? { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") }
+
+    /// The nice value.
+    package var priority: Int? { fields.flatMap { Int($0[16]) } }
+
+    /// A row of `limits`, such as `Max core file size`: the soft and the hard one.
+    package func limit(_ name: String) -> String? {
+        let text = try? String(contentsOfFile: "/proc/\(pid)/limits", encoding: .utf8)
+        return text?.split(separator: "\n").first { $0.hasPrefix(name) }
+            .map { $0.dropFirst(name.count).split(separator: " ").prefix(2).joined(separator: " ") }
+    }
+
+    /// How often `bytes` are in its writable memory.
+    package func occurrencesInMemory(of bytes: [UInt8]) -> Int {
+        guard let maps = try? String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8) else { return 0 }
+        let memory = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
+        defer { _ = close(memory) }
+        var count = 0
+        for line in maps.split(separator: "\n") where line.contains(" rw") && !line.contains("[vvar") {
+            let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { Int($0, radix: 16) }
+            guard bounds.count == 2, bounds[1] - bounds[0] < 1 << 28 else { continue }
+            var region = Data(count: bounds[1] - bounds[0])
+            let read = region.withUnsafeMutableBytes { pread(memory, $0.baseAddress, $0.count, bounds[0]) }
+            guard read > 0 else { continue }
+            var start = 0
+            while let found = region.range(of: Data(bytes), in: start..<read) {
+                count += 1
+                start = found.upperBound
+            }
+        }
+        return count
+    }
+
     package var children: [ProcessView] {
         let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return all.compactMap { pid_t($0) }.map { ProcessView($0) }.filter { $0.parent == pid && $0.isAlive }

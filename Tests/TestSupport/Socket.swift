@@ -3,20 +3,24 @@ import Glibc
 
 /// Where a test connects to or listens at: loopback, or a UNIX socket.
 package enum Address: Sendable, CustomStringConvertible {
+    /// A port of 127.0.0.1.
     case port(UInt16)
+    /// A port of 127.0.0.N.
+    case loopback(UInt8, UInt16)
     case path(String)
 
     /// As `auth_http` and log lines write it.
     package var description: String {
         switch self {
         case .port(let port): "127.0.0.1:\(port)"
+        case .loopback(let host, let port): "127.0.0.\(host):\(port)"
         case .path(let path): "unix:\(path)"
         }
     }
 
     fileprivate var family: CInt {
         switch self {
-        case .port: AF_INET
+        case .port, .loopback: AF_INET
         case .path: AF_UNIX
         }
     }
@@ -24,10 +28,12 @@ package enum Address: Sendable, CustomStringConvertible {
     fileprivate func withSockaddr(_ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
         switch self {
         case .port(let port):
+            return Address.loopback(1, port).withSockaddr(body)
+        case .loopback(let host, let port):
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            address.sin_addr.s_addr = (0x7F00_0000 | UInt32(host)).bigEndian
             return withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
             }

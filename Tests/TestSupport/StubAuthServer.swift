@@ -87,7 +87,7 @@ package final class StubAuthServer: Sendable {
     /// For `auth_http`.
     package var url: String {
         switch server.address {
-        case .port(let port): "http://127.0.0.1:\(port)/auth"
+        case .port, .loopback: "http://\(server.address)/auth"
         case .path(let path): "unix:\(path):/auth"
         }
     }
