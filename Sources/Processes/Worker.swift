@@ -52,7 +52,6 @@ import Telemetry
         _ = channel?.send(message: Order.ready.rawValue)
         try LoopActor.loop.run { isDone }
         cycle.log.write(.notice, "exiting")
-        services.cutOffAll()
         cycle.log.write(.notice, "exit")
     }
 
