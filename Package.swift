@@ -54,7 +54,7 @@ let package = Package(
             name: "martlet", dependencies: ["Processes", "Proxy", "TLS", "Telemetry", "Protocols", "Kernel", "Configuration"],
             swiftSettings: house + [.strictMemorySafety()]),
 
-        .target(name: "TestSupport", dependencies: ["Configuration"], path: "Tests/TestSupport", swiftSettings: testing),
+        .target(name: "TestSupport", dependencies: ["Configuration", "Kernel"], path: "Tests/TestSupport", swiftSettings: testing),
         tests(of: "Kernel"),
         tests(of: "Configuration"),
         tests(of: "Protocols", with: ["Configuration"]),
@@ -62,6 +62,7 @@ let package = Package(
         tests(of: "TLS", with: ["Configuration"]),
         tests(of: "Proxy", with: ["Kernel", "Configuration", "Protocols", "Telemetry", "TLS"]),
         tests(of: "Processes", with: ["Kernel", "Configuration", "Proxy", "Telemetry", "TLS", "Protocols"]),
+        tests(of: "martlet", with: ["Kernel", "Processes"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["Processes", "Configuration", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "EndToEndTests", dependencies: ["martlet", "TestSupport"], swiftSettings: testing),
     ]

@@ -284,7 +284,7 @@ import Telemetry
 }
 
 /// A worker that is to be started again, when it has waited.
-@LoopActor private final class Respawn {
+@LoopActor final class Respawn {
     nonisolated static let longestPause = Duration.seconds(10)
     let timer = LoopTimer()
     let pause: Duration

@@ -4,13 +4,13 @@ import Processes
 /// The command line, read from left to right as nginx reads it (`command-line.md`, section 2).
 struct Options {
     /// What is to be done.
-    enum Task {
+    enum Task: Equatable {
         case serve
         case test(dumping: Bool)
         case signal(Signal)
     }
 
-    struct Fault: Error {
+    struct Fault: Error, Equatable {
         let text: String
     }
 

@@ -41,6 +41,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor package func begin(using method: PollingMethod) throws(KernelError) {
         timers.removeAll()
         afterTurn = []
+        if case .epoll(let old) = poller { old.close() }
         poller = switch method {
         case .epoll: .epoll(try EpollPoller())
         case .poll: .poll(PollPoller())

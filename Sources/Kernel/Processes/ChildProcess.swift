@@ -28,7 +28,8 @@ package enum ChildProcess {
         }
     }
 
-    private static func end(from status: CInt) -> End {
+    /// Reads the status word of `wait(2)`.
+    static func end(from status: CInt) -> End {
         kernel_wait_exited(status) != 0
             ? .exited(kernel_wait_exit_code(status))
             : .signalled(kernel_wait_signal(status), dumpedCore: kernel_wait_dumped_core(status) != 0)

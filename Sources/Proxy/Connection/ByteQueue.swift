@@ -3,7 +3,7 @@ import Kernel
 /// Bytes that wait to be read or sent, oldest first. What is taken out is overwritten, since it may
 /// have been a password; an empty queue holds no memory.
 struct ByteQueue {
-    private var bytes: [UInt8] = []
+    private(set) var bytes: [UInt8] = []
     private var start = 0
 
     var count: Int { bytes.count - start }

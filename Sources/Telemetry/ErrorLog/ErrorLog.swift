@@ -30,11 +30,13 @@ package import Kernel
         return log
     }
 
+    func reachesTerminal(_ level: LogLevel) -> Bool { copiesToTerminal && level <= .warn }
+
     /// Writes a record. The message is not even made where no destination takes it.
     package func write(
         _ level: LogLevel, _ message: @autoclosure () -> String, reason: String? = nil, context: LogContext? = nil
     ) {
-        let isForTerminal = copiesToTerminal && level <= .warn
+        let isForTerminal = reachesTerminal(level)
         let isForFiles = self.level.map { level <= $0 } ?? false
         guard isForFiles || isForTerminal else { return }
         let line = LogLine(level, message(), reason: reason, context: context)

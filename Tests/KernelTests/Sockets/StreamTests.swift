@@ -1,0 +1,83 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Kernel
+
+@Suite(.ownWorkspace) struct StreamTests {
+    @Test(arguments: [PollingMethod.epoll, .poll])
+    func `a full socket takes a part, then nothing, and is writable again when it was read`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let pair = try WatchedPair(Recorder())
+            try runLoop { pair.near.isWritable }
+            let chunk = [UInt8](repeating: 0x61, count: 100_000)
+            let sent = pair.near.sayUntilFull(chunk)
+            #expect(sent > 0)
+            #expect(!pair.near.isWritable)
+            #expect(pair.near.send(chunk.span) == .wouldBlock)
+            #expect(pair.far.hear().bytes.count == sent)
+            try runLoop { pair.near.isWritable }
+            pair.close()
+        }
+    }
+
+    @Test func `nobody reads at the other end: closed, and no signal`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            pair.far.close()
+            try runLoop { pair.near.hasHungUp }
+            #expect(pair.near.say("x") == .closed)
+            #expect(pair.near.hear() == ([], true))
+            pair.close()
+        }
+    }
+
+    @Test func `a short read means drained, unless the other side has ended`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            let buffer = SharedBuffer()
+            pair.far.say("ab")
+            try runLoop { pair.near.isReadable }
+            #expect(buffer.fill(from: pair.near) == .moved(2))
+            #expect(!pair.near.isReadable)
+            pair.far.say("cd")
+            pair.far.endSending()
+            try runLoop { pair.near.isReadable && pair.near.hasHungUp }
+            #expect(buffer.fill(from: pair.near) == .moved(2))
+            #expect(pair.near.isReadable)
+            #expect(buffer.fill(from: pair.near) == .closed)
+            #expect(pair.near.say("still open this way") == .moved(19))
+            pair.close()
+        }
+    }
+
+    @Test func `a read that fills the buffer leaves the rest to be read`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            let buffer = SharedBuffer()
+            pair.far.say("abcd")
+            try runLoop { pair.near.isReadable }
+            #expect(buffer.fill(from: pair.near, atMost: 2) == .moved(2))
+            #expect(pair.near.isReadable)
+            pair.close()
+        }
+    }
+
+    @Test func `a connection that was reset says so`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            pair.near.say("never read")
+            pair.far.close()
+            try runLoop { pair.near.hasHungUp }
+            #expect(SharedBuffer().fill(from: pair.near) == .failed(KernelError("recv()", ECONNRESET)))
+            pair.close()
+        }
+    }
+
+    @Test func `a path where nobody listens is refused at once`() throws {
+        let path = try Workspace.here().file("none")
+        try onLoop {
+            #expect(throws: KernelError("connect()", ENOENT)) { try EventSource.connect(to: .unix(path)) }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+import Glibc
+import Kernel
+import TestSupport
+import Telemetry
+import Testing
+
+@testable import Proxy
+
+@Suite(.ownWorkspace) struct RelayTests {
+    /// A relay with both its far ends in the hands of a test.
+    @LoopActor private final class Bench {
+        let relay: Relay
+        let worker: WorkerServices
+        let clientPair: WatchedPair
+        let upstreamPair: WatchedPair
+        private(set) var ends = 0
+        let startedAt = LoopActor.loop.now
+
+        var client: EventSource { clientPair.far }
+        var upstream: EventSource { upstreamPair.far }
+
+        init(
+            toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
+            halfCloseLimit: Duration = .seconds(3600)
+        ) throws {
+            worker = try .withRoom(for: 2)
+            for _ in 0..<2 { #expect(worker.takeConnection()) }
+            clientPair = try WatchedPair(Recorder())
+            upstreamPair = try WatchedPair(Recorder())
+            let log = ErrorLog([.init(file: try LogFile.open(Workspace.here().file("relay.log")), level: .info)])
+            var first = (ByteQueue(), ByteQueue())
+            first.0.append(Array(toUpstream.utf8))
+            first.1.append(Array(toClient.utf8))
+            let (clientNear, upstreamNear) = (clientPair.near, upstreamPair.near)
+            try runLoop { clientNear.isWritable && upstreamNear.isWritable }
+            relay = Relay(
+                client: clientNear, upstream: upstreamNear, toUpstream: first.0, toClient: first.1,
+                inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, worker: worker, log: log,
+                context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"))
+            worker.whenEmpty = { [unowned self] in ends += 1 }
+            relay.begin()
+        }
+
+        var isOver: Bool { ends > 0 }
+
+        /// What the log says, message and context.
+        var records: [String] {
+            get throws {
+                let text = try Workspace.here().contents("relay.log") ?? ""
+                return text.split(separator: "\n").map { line in String(line[(line.range(of: "*1 ")?.upperBound ?? line.startIndex)...]) }
+            }
+        }
+
+        /// Runs the loop until so much has come.
+        func hear(_ source: EventSource, _ byteCount: Int) throws -> [UInt8] {
+            var bytes: [UInt8] = []
+            try runLoop {
+                bytes += source.hear().bytes
+                return bytes.count >= byteCount
+            }
+            return bytes
+        }
+
+        /// Runs the loop until an end comes.
+        func hearEnd(_ source: EventSource) throws -> [UInt8] {
+            var bytes: [UInt8] = []
+            try runLoop {
+                let (more, isEnd) = source.hear()
+                bytes += more
+                return isEnd
+            }
+            return bytes
+        }
+
+        /// How many bytes wait in the kernel to be read at the near end.
+        func waiting(at source: EventSource) -> Int {
+            var count: CInt = 0
+            _ = ioctl(source.number, UInt(FIONREAD), &count)
+            return Int(count)
+        }
+    }
+
+    private static let context = ", client: 192.0.2.1, server: 0.0.0.0:143"
+
+    @Test func `bytes go both ways, those of the login first`() throws {
+        try onLoop {
+            let bench = try Bench(toUpstream: "a2 SELECT\r\n", toClient: "a1 OK\r\n")
+            bench.client.say("a3 NOOP\r\n")
+            bench.upstream.say("* 1 EXISTS\r\n")
+            #expect(try bench.hear(bench.upstream, 20) == Array("a2 SELECT\r\na3 NOOP\r\n".utf8))
+            #expect(try bench.hear(bench.client, 19) == Array("a1 OK\r\n* 1 EXISTS\r\n".utf8))
+            #expect(!bench.worker.isEmpty)
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test func `a megabyte arrives whole and in order, each way`() throws {
+        try onLoop {
+            let bench = try Bench()
+            let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) }
+            for (from, to) in [(bench.client, bench.upstream), (bench.upstream, bench.client)] {
+                var rest = bytes[...]
+                var received: [UInt8] = []
+                try runLoop {
+                    if case .moved(let count) = from.send(Array(rest.prefix(100_000)).span) { rest = rest.dropFirst(count) }
+                    received += to.hear().bytes
+                    // Turns go on while there is something to send, whoever else is ready.
+                    LoopActor.loop.atEndOfTurn {}
+                    return received.count == bytes.count
+                }
+                #expect(received == bytes)
+            }
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test func `who does not read stops who sends, and no more than one read is held`() throws {
+        try onLoop {
+            let bench = try Bench()
+            let chunk = [UInt8](repeating: 0x78, count: 50_000)
+            var sent = 0
+            var idleTurns = 0
+            while idleTurns < 5 {
+                let more = bench.client.sayUntilFull(chunk)
+                sent += more
+                idleTurns = more == 0 ? idleTurns + 1 : 0
+                try takeTurn()
+            }
+            // Nothing moves while the loop stands still: what is in neither socket is with the relay.
+            let passedOn = bench.upstream.hear().bytes.count
+            let held = sent - passedOn - bench.waiting(at: bench.clientPair.near)
+            #expect(held > 0 && held <= SharedBuffer.byteCount)
+            let rest = try bench.hear(bench.upstream, sent - passedOn)
+            #expect(rest.count == sent - passedOn)
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `when one side ends its sending, the other may go on to its own end`(_ clientEndsFirst: Bool) throws {
+        try onLoop {
+            let bench = try Bench()
+            let (first, second) = clientEndsFirst ? (bench.client, bench.upstream) : (bench.upstream, bench.client)
+            first.say("last words")
+            first.endSending()
+            #expect(try bench.hearEnd(second) == Array("last words".utf8))
+            second.say("answer")
+            #expect(try bench.hear(first, 6) == Array("answer".utf8))
+            #expect(!bench.isOver)
+            second.say("!")
+            second.endSending()
+            #expect(try bench.hearEnd(first) == Array("!".utf8))
+            try runLoop { bench.isOver }
+            #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test func `an end comes behind all that was in flight`() throws {
+        try onLoop {
+            let bench = try Bench()
+            var sent = 0
+            for _ in 0..<10 {
+                sent += bench.client.sayUntilFull([UInt8](repeating: 0x78, count: 50_000))
+                try takeTurn()
+            }
+            bench.client.endSending()
+            try takeTurn()
+            #expect(try bench.hearEnd(bench.upstream).count == sent)
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test func `who is gone ends the relay, for the other side too`() throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.upstream.say("unread")
+            try takeTurn()
+            bench.client.close()
+            bench.upstream.say("to nobody")
+            try runLoop { bench.isOver }
+            #expect(try bench.hearEnd(bench.upstream) == [])
+            #expect(!bench.clientPair.near.isOpen && !bench.upstreamPair.near.isOpen)
+            #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test func `silence in both directions ends it, counted from the last byte`() throws {
+        try onLoop {
+            let limit = Duration.milliseconds(20)
+            let bench = try Bench(inactivityLimit: limit)
+            // The last byte goes some way into the first limit.
+            let pause = LoopTimer()
+            var spokeAt = Duration.zero
+            pause.action = {
+                spokeAt = LoopActor.loop.now
+                bench.client.say("x")
+            }
+            pause.start(after: .milliseconds(10))
+            try runLoop { bench.isOver }
+            #expect(spokeAt > bench.startedAt)
+            #expect(LoopActor.loop.now - spokeAt >= limit)
+            #expect(bench.upstream.hear() == (Array("x".utf8), true))
+            #expect(try bench.records == ["client timed out (110: Connection timed out) while proxying" + Self.context])
+        }
+    }
+
+    @Test func `half closed, the shorter limit counts`() throws {
+        try onLoop {
+            let bench = try Bench(halfCloseLimit: .milliseconds(5))
+            bench.client.endSending()
+            #expect(try bench.hearEnd(bench.upstream) == [])
+            #expect(!bench.isOver)
+            try runLoop { bench.isOver }
+            #expect(try bench.records == ["client timed out (110: Connection timed out) while proxying" + Self.context])
+        }
+    }
+
+    @Test func `the limit on silence holds half closed too`() throws {
+        try onLoop {
+            let bench = try Bench(inactivityLimit: .milliseconds(5), halfCloseLimit: .seconds(3600))
+            bench.upstream.endSending()
+            try runLoop { bench.isOver }
+        }
+    }
+
+    @Test func `cut off, it ends once and gives both connections back`() throws {
+        try onLoop {
+            let bench = try Bench()
+            #expect(bench.worker.room == 0)
+            bench.worker.cutOffAll()
+            bench.relay.cutOff()
+            #expect(bench.ends == 1)
+            #expect(bench.worker.room == 2)
+            #expect(bench.worker.isEmpty)
+            #expect(try bench.records == ["shutdown timeout while proxying" + Self.context])
+            #expect(try bench.hearEnd(bench.client) == [])
+            #expect(try bench.hearEnd(bench.upstream) == [])
+        }
+    }
+
+    @Test func `an end frees the relay`() throws {
+        try onLoop {
+            weak var gone: Relay?
+            do {
+                let bench = try Bench()
+                gone = bench.relay
+                bench.relay.cutOff()
+            }
+            try takeTurn()
+            #expect(gone == nil)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import Kernel
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct WorkerServicesTests {
+    @Test(arguments: [(4, 0, 4), (4, 3, 1), (4, 4, 0), (1, 3, 0)])
+    func `sockets are counted, those of listeners too`(_ limit: Int, _ reserved: Int, _ room: Int) throws {
+        try onLoop {
+            let worker = WorkerServices(connectionLimit: limit, reserved: reserved, numbers: try SharedCounter())
+            #expect(worker.room == room)
+        }
+    }
+
+    @Test func `one given back makes room for one`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 1)
+            #expect(worker.takeConnection())
+            #expect(!worker.takeConnection())
+            #expect(worker.connectionsExhausted == "1 worker_connections are not enough")
+            worker.giveBackConnection()
+            #expect(worker.takeConnection())
+            #expect(!worker.takeConnection())
+        }
+    }
+
+    @Test func `all workers number their sessions together`() throws {
+        try onLoop {
+            let numbers = try SharedCounter()
+            let workers = (0..<2).map { _ in WorkerServices(connectionLimit: 1, reserved: 0, numbers: numbers) }
+            #expect([workers[0], workers[1], workers[0]].map { $0.nextConnectionNumber() } == [1, 2, 3])
+        }
+    }
+
+    @Test func `an auth server has one line, whoever asks`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 1)
+            let (one, other) = (SocketAddress.ipv4(0x7F00_0001, port: 1), SocketAddress.ipv4(0x7F00_0001, port: 2))
+            #expect(worker.authClient(for: one) === worker.authClient(for: one))
+            #expect(worker.authClient(for: one) !== worker.authClient(for: other))
+        }
+    }
+
+    @Test func `with nobody to cut off nothing happens`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 1)
+            var isTold = false
+            worker.whenEmpty = { isTold = true }
+            worker.cutOffAll()
+            #expect(worker.isEmpty && !isTold)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import Kernel
+
+/// The loop is one for a process, and tests run side by side: they take turns.
+private let turn = NSLock()
+
+/// Runs a test on the loop, with nothing watched, no timer running, and the clock at the present.
+@discardableResult
+package func onLoop<Value: Sendable>(
+    _ method: PollingMethod = .epoll, _ body: @LoopActor () throws -> Value
+) throws -> Value {
+    turn.lock()
+    defer { turn.unlock() }
+    return try LoopActor.assumeIsolated { () -> Result<Value, any Error> in
+        Result {
+            try LoopActor.loop.begin(using: method)
+            try takeTurn()
+            return try body()
+        }
+    }.get()
+}
+
+/// Lets the loop take one turn, in which it does not wait.
+@LoopActor package func takeTurn() throws {
+    var isOver = false
+    LoopActor.loop.atEndOfTurn { isOver = true }
+    try LoopActor.loop.run { isOver }
+}
+
+/// Runs the loop until something is so, and gives up where that takes longer than on any machine.
+@LoopActor package func runLoop(
+    file: String = #fileID, line: Int = #line, until isSo: @LoopActor () -> Bool
+) throws {
+    var isLate = false
+    let limit = LoopTimer { isLate = true }
+    limit.start(after: .seconds(20))
+    defer { limit.stop() }
+    try LoopActor.loop.run { isLate || isSo() }
+    if isLate { throw TestFailure("the loop ran in vain", at: Place(file: file, line: line)) }
+}
+
+/// Notes what it is told.
+@LoopActor package final class Recorder: EventObserver {
+    package private(set) var count = 0
+    package var action: (@LoopActor (EventSource) -> Void)?
+
+    package init() {}
+
+    package func becameReady(_ source: EventSource) {
+        count += 1
+        action?(source)
+    }
+}
+
+/// A connection inside this process: one end that the loop watches, and one that a test speaks through.
+@LoopActor package struct WatchedPair {
+    package let near: EventSource
+    package let far: EventSource
+
+    /// - Parameter observer: whom the loop tells of the near end.
+    package init(_ observer: any EventObserver) throws {
+        let ends = try Channel.makePair()
+        near = EventSource(owning: ends.0, isStream: true)
+        far = EventSource(owning: ends.1, isStream: true)
+        try LoopActor.loop.watch(near, observer)
+    }
+
+    package func close() {
+        near.close()
+        far.close()
+    }
+}
+
+extension EventSource {
+    /// Sends as much of the text as the kernel takes.
+    @discardableResult
+    package func say(_ text: String) -> Transfer { send(Array(text.utf8).span) }
+
+    /// Sends until the kernel takes nothing more.
+    /// - Returns: how many bytes went.
+    package func sayUntilFull(_ bytes: [UInt8]) -> Int {
+        var sent = 0
+        while case .moved(let count) = send(bytes.span) { sent += count }
+        return sent
+    }
+
+    /// All that has come and not been read, and whether the other side has ended.
+    package func hear() -> (bytes: [UInt8], isEnd: Bool) {
+        let buffer = SharedBuffer()
+        var bytes: [UInt8] = []
+        while true {
+            switch buffer.fill(from: self) {
+            case .moved(let count):
+                buffer.withBytes(count) { span in for index in span.indices { bytes.append(span[index]) } }
+            case .wouldBlock: return (bytes, false)
+            case .closed, .failed: return (bytes, true)
+            }
+        }
+    }
+}
