@@ -16,4 +16,11 @@ import Testing
         #expect(paths.resolve("/a") == "/a" && paths.resolveBesideConfiguration("/a") == "/a")
         #expect(ConfigurationPaths(prefix: "", directory: "").resolve("a") == "a")
     }
+
+    @Test func `a directive stands in messages as it was written, its words made visible`() {
+        let call = DirectiveCall(
+            name: "a", words: ["b c", "\u{a0}"], block: .main, position: .commandLine,
+            paths: ConfigurationPaths(prefix: "", directory: "")) { _ in }
+        #expect(call.text == "a b c <U+00A0>")
+    }
 }

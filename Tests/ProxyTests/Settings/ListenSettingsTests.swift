@@ -35,14 +35,13 @@ private let schema = Schema(groups: [ListenSettings.self])
     @Test(arguments: [
         ("0", "invalid port"), ("65536", "invalid port"), ("127.0.0.1:0", "invalid port"), ("127.0.0.1:x", "invalid port"),
         ("127.0.0.1:", "invalid port"), ("[::1]:65536", "invalid port"), ("1-65536", "invalid port"), ("1-x", "no port"),
-        ("99999999999999999999:1", "host not found"),
         ("115-110", "invalid port range"), ("[::1]:2-1", "invalid port range"),
         ("127.0.0.1", "no port"), ("[::1]", "no port"), ("localhost", "no port"), ("*", "no port"),
         (":143", "no host"), ("\"\"", "no host"), ("[]:143", "no host"),
         ("a/b", "invalid host"), ("127.0.0.1:143/", "invalid host"), ("a?b:1", "invalid host"), ("[::1", "invalid host"),
         ("[::1]143", "invalid host"), ("\"a b:143\"", "invalid host"),
         ("[127.0.0.1]:143", "invalid IPv6 address"), ("[::g]:143", "invalid IPv6 address"),
-        ("no-such-host.invalid:143", "host not found"),
+        ("no..host:143", "host not found"),
         ("unix:", "no path in the unix domain socket"),
         ("unix:/" + String(repeating: "x", count: 107), "too long path in the unix domain socket"),
     ])
