@@ -2,7 +2,7 @@ import Kernel
 
 /// One socket of a session with what has been read from it and not yet used, and what is to be sent.
 @LoopActor final class Connection {
-    private let source: EventSource
+    let source: EventSource
     private(set) var input = ByteQueue()
     private(set) var output = ByteQueue()
     /// The other side has ended its sending, and all of it has been read.
