@@ -10,8 +10,9 @@ import Telemetry
     let events: EventsSettings
     /// The process's own log.
     let log: ErrorLog
-    let servers: [MailServer]
+    let entrances: [Entrance]
     let pidPath: String?
+    /// One for each entrance, in the same order.
     private(set) var listeners: [Listener] = []
     private let logFiles: [LogFile]
 
@@ -32,20 +33,19 @@ import Telemetry
         log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
         log.copiesToTerminal = startupLog.copiesToTerminal
         var inherited = book
-        servers = try MailServer.servers(of: configuration) { (settings) throws(ConfigurationError) in
+        let servers = try MailServer.servers(of: configuration) { (settings) throws(ConfigurationError) in
             try inherited.open(settings.targets.withDefault(invocation.errorLogPath))
         }
+        entrances = Entrance.entrances(of: servers)
         logFiles = inherited.files
         try checkConnections()
         if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old) }
     }
 
-    private var listens: [Listen] { servers.flatMap(\.listens) }
-
     private func checkConnections() throws(ConfigurationError) {
-        if events.workerConnections < listens.count + 1 {
+        if events.workerConnections < entrances.count + 1 {
             throw ConfigurationError(
-                "\(events.workerConnections) worker_connections are not enough for \(listens.count) listening sockets",
+                "\(events.workerConnections) worker_connections are not enough for \(entrances.count) listening sockets",
                 isAfterParsing: true)
         }
         let limit = Int(clamping: OwnProcess.openFileLimits.soft)
@@ -63,9 +63,9 @@ import Telemetry
         let kept = Set(found.keys)
         for attempt in 1...Self.bindAttempts {
             var isInUse = false
-            for listen in listens where found[listen.address] == nil {
+            for entrance in entrances where found[entrance.address] == nil {
                 do throws(KernelError) {
-                    found[listen.address] = try Listener(listen.address, backlog: listen.options.backlog)
+                    found[entrance.address] = try Listener(entrance.address, backlog: entrance.backlog)
                 } catch {
                     log.write(.emerg, "\(error.call) failed", reason: error.reason)
                     guard error.number == KernelError.addressInUse else { return try abandon(found, keeping: kept, error) }
@@ -80,9 +80,9 @@ import Telemetry
                 return try abandon(found, keeping: kept, KernelError("bind()", KernelError.addressInUse))
             }
         }
-        listeners = listens.compactMap { found[$0.address] }
-        for (listen, listener) in zip(listens, listeners) {
-            do throws(KernelError) { try listener.adjust(backlog: listen.options.backlog) } catch {
+        listeners = entrances.compactMap { found[$0.address] }
+        for (entrance, listener) in zip(entrances, listeners) {
+            do throws(KernelError) { try listener.adjust(backlog: entrance.backlog) } catch {
                 log.write(.alert, "\(error.call) failed, ignored", reason: error.reason)
             }
         }
@@ -95,7 +95,7 @@ import Telemetry
 
     /// What a test can find out without disturbing anybody: whether each address is one of ours to bind.
     private func tryAddresses() throws(ConfigurationError) {
-        for address in listens.map(\.address) where !address.isUnix {
+        for address in entrances.map(\.address) where !address.isUnix {
             do throws(KernelError) {
                 _ = try ListeningSocket.bind(address, backlog: 1, listens: false)
             } catch {

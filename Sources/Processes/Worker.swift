@@ -29,7 +29,7 @@ import Telemetry
         signals = try SignalReader()
         services = WorkerServices(
             connectionLimit: cycle.events.workerConnections,
-            reserved: cycle.servers.reduce(channel == nil ? 0 : 1) { $0 + $1.listens.count }, numbers: numbers)
+            reserved: cycle.entrances.count + (channel == nil ? 0 : 1), numbers: numbers)
         try loop.watch(signals.source, self)
         if let channel { try loop.watch(channel, self) }
         shutdownTimer.action = { [unowned self] in services.cutOffAll() }
@@ -41,12 +41,8 @@ import Telemetry
         let acceptor = Acceptor(
             worker: services, acceptsMany: cycle.events.multiAccept, pauseWhenExhausted: cycle.events.acceptMutexDelay,
             log: cycle.log)
-        var listeners = cycle.listeners[...]
-        for server in cycle.servers {
-            for listen in server.listens {
-                guard let listener = listeners.popFirst() else { continue }
-                try acceptor.open(try listener.duplicate(), for: listen, of: server)
-            }
+        for (listener, entrance) in zip(cycle.listeners, cycle.entrances) {
+            try acceptor.open(try listener.duplicate(), for: entrance)
         }
         self.acceptor = acceptor
     }

@@ -135,7 +135,7 @@ import Telemetry
     }
 
     private func readMore() async throws(SessionFailure) {
-        try await wait { [client] in client.source.isReadable || client.isBroken || client.isAtEnd }
+        try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
         if client.isBroken { throw .clientGone(client.fault) }
         if client.isAtEnd { throw .clientGone(nil) }
@@ -176,7 +176,7 @@ import Telemetry
         rest.withSpan { toClient.append($0) }
         rest.removeAll()
         let relay = Relay(
-            client: client.source, upstream: upstream.source, toUpstream: client.takeInput(), toClient: toClient,
+            client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
             inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: server.log,
             context: context)
         relay.begin()
@@ -194,7 +194,7 @@ import Telemetry
         if !farewell.isEmpty {
             client.enqueue(farewell)
             client.flush()
-            client.source.endSending()
+            client.endSending()
             // Closing with bytes unread would reset the connection, and with it the farewell.
             client.discardInput()
             client.read(through: worker.buffer, limit: SharedBuffer.byteCount)
@@ -253,7 +253,7 @@ import Telemetry
         connection.flush()
         while !connection.output.isEmpty {
             if connection.isBroken { throw connection === client ? .clientGone(connection.fault) : upstreamFault(connection) }
-            try await wait { connection.source.isWritable }
+            try await wait { connection.isWritable }
             connection.flush()
         }
     }

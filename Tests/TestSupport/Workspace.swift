@@ -65,10 +65,11 @@ package final class Workspace: @unchecked Sendable {
     func tearDown() {
         for farewell in lock.withLock({ farewells.reversed() }) { farewell() }
         // Processes that are just ending may still put a file into it.
-        try? eventually("the folder's end", by: .after(.seconds(5))) {
+        func isGone() -> Bool {
             try? FileManager.default.removeItem(atPath: path)
             return !FileManager.default.fileExists(atPath: path)
         }
+        try? eventually("the folder's end", by: .after(.seconds(5)), holds: isGone)
     }
 }
 

@@ -52,6 +52,15 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The address that stands for all of the machine's, with the same port; a path has none and stays.
+    package var wildcard: SocketAddress {
+        switch self {
+        case .ipv4(_, let port): .ipv4(0, port: port)
+        case .ipv6(_, _, let port): .ipv6(0, 0, port: port)
+        case .unix: self
+        }
+    }
+
     /// An IPv4 client of an IPv6 socket, as the IPv4 client that it is.
     package var unmapped: SocketAddress {
         if case .ipv6(0, let low, let port) = self, low >> 32 == 0xffff {

@@ -257,7 +257,7 @@ import Protocols
 
     /// Closes; questions still under way are asked again elsewhere, if that has not been done before.
     fileprivate func close() {
-        guard connection.source.isOpen else { return }
+        guard connection.isOpen else { return }
         connection.close()
         var again: [AuthQuestion] = []
         for question in questions where !question.isCancelled {

@@ -50,7 +50,7 @@ extension Session {
             case .wait(let duration):
                 try await pause(for: min(max(duration, Self.minimumWait), server.authHTTP.timeout)) { false }
                 // Nobody is there to be let in.
-                if client.source.hasHungUp { throw .clientGone(nil) }
+                if client.hasHungUp { throw .clientGone(nil) }
             }
         }
         throw .authServer(text: "auth http server \(authServer.address) sent too many \"WAIT\" answers", nil)

@@ -24,8 +24,8 @@ package import Telemetry
     }
 
     /// Begins to accept on a listener that the master has bound. The descriptor becomes this worker's.
-    package func open(_ descriptor: consuming FileDescriptor, for listen: Listen, of server: MailServer) throws(KernelError) {
-        let door = Door(EventSource(descriptor, isStream: false), listen: listen, server: server, acceptor: self)
+    package func open(_ descriptor: consuming FileDescriptor, for entrance: Entrance) throws(KernelError) {
+        let door = Door(EventSource(descriptor, isStream: false), entrance: entrance, acceptor: self)
         doors.append(door)
         try LoopActor.loop.watch(door.source, door)
     }
@@ -57,12 +57,13 @@ package import Telemetry
     private func admit(_ accepted: consuming AcceptedConnection, at door: Door) {
         let peer = accepted.peer
         let source = accepted.source()
+        let (listen, server) = door.entrance.host(of: source.localAddress)
         guard worker.takeConnection() else {
             log.write(.alert, worker.connectionsExhausted)
-            turnAway(source, from: door.server)
+            turnAway(source, from: server)
             return
         }
-        let session = Session(source, peer: peer, listen: door.listen, server: door.server, worker: worker)
+        let session = Session(source, peer: peer, listen: listen, server: server, worker: worker)
         do throws(KernelError) {
             try LoopActor.loop.watch(source, session.waiter)
         } catch {
@@ -98,17 +99,15 @@ package import Telemetry
     }
 }
 
-/// One listener of one worker, and the server block that its connections are for.
+/// One listener of one worker.
 @LoopActor private final class Door: EventObserver {
     let source: EventSource
-    let listen: Listen
-    let server: MailServer
+    let entrance: Entrance
     private unowned let acceptor: Acceptor
 
-    init(_ source: EventSource, listen: Listen, server: MailServer, acceptor: Acceptor) {
+    init(_ source: EventSource, entrance: Entrance, acceptor: Acceptor) {
         self.source = source
-        self.listen = listen
-        self.server = server
+        self.entrance = entrance
         self.acceptor = acceptor
     }
 

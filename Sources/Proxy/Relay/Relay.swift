@@ -11,10 +11,9 @@ import Telemetry
 
     /// One direction: where bytes come from, where they go, and what is stuck in between.
     private struct Flow {
-        let from: EventSource
-        let to: EventSource
+        let from: Connection
+        let to: Connection
         var stuck: ByteQueue
-        var activity: String { "" }
         /// `from` has ended its sending.
         var hasEnded = false
         /// That has been passed on to `to`.
@@ -38,7 +37,7 @@ import Telemetry
     ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
     ///   - halfCloseLimit: the same once one side has ended its sending.
     init(
-        client: EventSource, upstream: EventSource, toUpstream: ByteQueue, toClient: ByteQueue,
+        client: Connection, upstream: Connection, toUpstream: ByteQueue, toClient: ByteQueue,
         inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext
     ) {
         self.worker = worker
@@ -77,7 +76,7 @@ import Telemetry
             guard flow.stuck.isEmpty else { return true }
             if flow.hasEnded { break }
             guard flow.from.isReadable else { return true }
-            switch worker.buffer.fill(from: flow.from) {
+            switch flow.from.receive(into: worker.buffer) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
                 guard forward(count, in: &flow) else { return false }

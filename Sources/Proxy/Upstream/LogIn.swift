@@ -51,15 +51,16 @@ extension Session {
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
         let upstream: Connection
         do throws(KernelError) {
-            upstream = Connection(try EventSource.connect(to: address))
+            let source = try EventSource.connect(to: address)
+            upstream = Connection(source)
             self.upstream = upstream
-            try LoopActor.loop.watch(upstream.source, waiter)
+            try LoopActor.loop.watch(source, waiter)
         } catch {
             if self.upstream == nil { worker.giveBackConnection() }
             throw connectFailure(error, to: address)
         }
-        try await wait { upstream.source.isWritable }
-        if let error = upstream.source.connectFault() {
+        try await wait { upstream.isWritable }
+        if let error = upstream.connectFault() {
             context.activity = "reading response from upstream"
             throw .upstream(
                 level: error.isOrdinaryConnectionFault ? .error : .crit, text: "recv() failed",
@@ -89,7 +90,7 @@ extension Session {
             let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
             throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)
         }
-        try await wait { upstream.source.isReadable || upstream.isAtEnd || upstream.isBroken }
+        try await wait { upstream.isReadable || upstream.isAtEnd || upstream.isBroken }
         let before = upstream.input.count
         upstream.read(through: worker.buffer, limit: server.proxy.bufferSize)
         if upstream.isBroken || (upstream.isAtEnd && upstream.input.count == before) { throw upstreamFault(upstream) }
