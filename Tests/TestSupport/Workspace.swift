@@ -64,7 +64,12 @@ package final class Workspace: @unchecked Sendable {
     /// Ends what was started here, last first, and removes the folder.
     func tearDown() {
         for farewell in lock.withLock({ farewells.reversed() }) { farewell() }
-        try? FileManager.default.removeItem(atPath: path)
+        // Processes that are just ending may still put a file into it.
+        func isGone() -> Bool {
+            try? FileManager.default.removeItem(atPath: path)
+            return !FileManager.default.fileExists(atPath: path)
+        }
+        try? eventually("the folder's end", by: .after(.seconds(5)), holds: isGone)
     }
 }
 
