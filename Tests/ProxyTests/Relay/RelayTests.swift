@@ -34,7 +34,7 @@ import Testing
             let (clientNear, upstreamNear) = (clientPair.near, upstreamPair.near)
             try runLoop { clientNear.isWritable && upstreamNear.isWritable }
             relay = Relay(
-                client: clientNear, upstream: upstreamNear, toUpstream: first.0, toClient: first.1,
+                client: Connection(clientNear), upstream: Connection(upstreamNear), toUpstream: first.0, toClient: first.1,
                 inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, worker: worker, log: log,
                 context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"))
             worker.whenEmpty = { [unowned self] in ends += 1 }
