@@ -1,0 +1,53 @@
+import Configuration
+import Kernel
+import Protocols
+import Telemetry
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct EntranceTests {
+    private static let schema = Schema(groups: [
+        ListenSettings.self, RouteSettings.self, DialogueSettings.self, MailSettings.self, ProxySettings.self,
+        AuthHTTPSettings.self, EventsSettings.self,
+    ])
+
+    /// The servers of a file, each with the `listen` directives given.
+    @LoopActor private func entrances(_ servers: [String]) throws -> [Entrance] {
+        let blocks = servers.map { "server { protocol imap; auth_http 127.0.0.1; \($0) }" }.joined()
+        let loaded = try Self.schema.load("events {} mail { \(blocks) }")
+        return Entrance.entrances(of: try MailServer.servers(of: loaded) { _ in ErrorLog([]) })
+    }
+
+    @Test(arguments: [
+        (["listen 127.0.0.1:143; listen 127.0.0.2:143;"], ["127.0.0.1:143", "127.0.0.2:143"]),
+        (["listen 127.0.0.1:143;", "listen *:143;"], ["0.0.0.0:143"]),
+        (["listen *:143;", "listen 127.0.0.1:144; listen [::1]:143;"], ["0.0.0.0:143", "127.0.0.1:144", "[::1]:143"]),
+        (["listen [::]:143; listen [::1]:143; listen 127.0.0.1:143;"], ["[::]:143", "127.0.0.1:143"]),
+        (["listen unix:/run/a;", "listen unix:/run/b;"], ["unix:/run/a", "unix:/run/b"]),
+    ])
+    func `a port's wildcard is bound once, for all that listen on the port`(_ servers: [String], _ bound: [String]) throws {
+        try onLoop {
+            let found = try entrances(servers).map(\.address.description)
+            #expect(found == bound)
+        }
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1:143"), ("127.0.0.2", "127.0.0.2:143"), ("127.0.0.3", "0.0.0.0:143"),
+    ])
+    func `whose client it is depends on the address it connected to`(_ local: String, _ listen: String) throws {
+        try onLoop {
+            let entrance = try #require(try entrances(["listen *:143;", "listen 127.0.0.1:143;", "listen 127.0.0.2:143;"]).first)
+            #expect(entrance.host(of: SocketAddress(literal: local, port: 143)).listen.address.description == listen)
+        }
+    }
+
+    @Test func `the longest queue that any of them asks for is given`() throws {
+        try onLoop {
+            let entrance = try #require(try entrances(["listen *:143 backlog=7;", "listen 127.0.0.1:143 backlog=9;"]).first)
+            #expect(entrance.backlog == 9)
+        }
+    }
+}
