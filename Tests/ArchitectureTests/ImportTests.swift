@@ -27,8 +27,15 @@ private func allowedImports(of room: String) -> Set<String> {
 
 /// The module that a line imports, however it is written.
 private func imported(by line: Substring) -> String? {
-    let pattern = #/^\s*(@\w+\s+)*((public|package|internal|fileprivate|private)\s+)?import\s+((struct|class|enum|protocol|func|var|let|typealias)\s+)?(?<module>\w+)/#
-    return line.firstMatch(of: pattern).map { String($0.module) }
+    let words = line.split(separator: " ", maxSplits: 6)
+    guard let place = words.firstIndex(of: "import"), words[..<place].allSatisfy(isModifier) else { return nil }
+    let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+    let module = words[(place + 1)...].first { !kinds.contains($0) }
+    return module.map { String($0.prefix { $0 != "." }) }
+}
+
+private func isModifier(_ word: Substring) -> Bool {
+    word.hasPrefix("@") || ["public", "package", "internal", "fileprivate", "private"].contains(word)
 }
 
 @Suite struct ImportTests {
