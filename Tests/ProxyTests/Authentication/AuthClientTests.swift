@@ -20,10 +20,10 @@ import Testing
             client = AuthClient(server.address, worker: worker)
         }
 
-        func ask(_ word: String) -> AuthQuestion { client.ask(Secret(Array("\(word)\n".utf8)), waiter: waiter) }
+        func ask(_ word: String) -> Proxy.AuthQuestion { client.ask(Secret(Array("\(word)\n".utf8)), waiter: waiter) }
 
         /// Asks, and lets the server hear it.
-        func ask(_ words: String..., heardAs heard: [String]) throws -> [AuthQuestion] {
+        func ask(_ words: String..., heardAs heard: [String]) throws -> [Proxy.AuthQuestion] {
             let questions = words.map { ask($0) }
             try hear(heard)
             return questions
@@ -45,12 +45,12 @@ import Testing
         }
 
         /// Runs the loop until every question has its answer.
-        func answers(_ questions: [AuthQuestion]) throws -> [String] {
+        func answers(_ questions: [Proxy.AuthQuestion]) throws -> [String] {
             try runLoop { questions.allSatisfy { $0.answer != nil } }
             return questions.map(Self.text)
         }
 
-        static func text(_ question: AuthQuestion) -> String {
+        static func text(_ question: Proxy.AuthQuestion) -> String {
             switch question.answer {
             case .response(let response):
                 guard case .refused(let refusal, _) = response.verdict, case .message(let text) = refusal.text else {
@@ -291,12 +291,15 @@ import Testing
         }
     }
 
-    @Test func `an answer that is none is a failure`() throws {
+    @Test(arguments: [
+        ("* OK IMAP4 ready\r\n\r\n", "sent invalid header in response"), ("HTTP/1.1 fine\r\n\r\n", "sent invalid response"),
+    ])
+    func `an answer that is none is a failure`(_ text: String, _ fault: String) throws {
         try onLoop {
             let bench = try Bench()
             let questions = try bench.ask("a", heardAs: ["a\n"])
-            bench.server.connections[0].source.say("* OK IMAP4 ready\r\n\r\n")
-            #expect(try bench.answers(questions) == ["theirs: auth http server \(bench.server.address) sent invalid response"])
+            bench.server.connections[0].source.say(text)
+            #expect(try bench.answers(questions) == ["theirs: auth http server \(bench.server.address) \(fault)"])
             try bench.close()
         }
     }
