@@ -18,8 +18,8 @@ import Testing
         (.exited(0), "exited with code 0", true), (.exited(2), "exited with code 2", true),
         (.signalled(9, dumpedCore: false), "exited on signal 9", false),
         (.signalled(11, dumpedCore: true), "exited on signal 11 (core dumped)", false),
-    ] as [(ChildProcess.End, String, Bool)])
-    func `an end is told in nginx's words`(_ end: ChildProcess.End, _ words: String, _ isOrdinary: Bool) {
+    ] as [(Kernel.ChildProcess.End, String, Bool)])
+    func `an end is told in nginx's words`(_ end: Kernel.ChildProcess.End, _ words: String, _ isOrdinary: Bool) {
         #expect(end.words == words)
         #expect(end.isOrdinary == isOrdinary)
     }
