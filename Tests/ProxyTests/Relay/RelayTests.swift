@@ -120,7 +120,7 @@ import Testing
             let chunk = [UInt8](repeating: 0x78, count: 50_000)
             var sent = 0
             var idleTurns = 0
-            while idleTurns < 5 {
+            while idleTurns < 5 && sent < 20_000_000 {
                 let more = bench.client.sayUntilFull(chunk)
                 sent += more
                 idleTurns = more == 0 ? idleTurns + 1 : 0
