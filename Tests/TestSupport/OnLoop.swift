@@ -91,7 +91,7 @@ extension EventSource {
         while true {
             switch buffer.fill(from: self) {
             case .moved(let count):
-                buffer.withBytes(count) { span in for index in span.indices { bytes.append(span[index]) } }
+                buffer.withBytes(count) { span in span.withUnsafeBufferPointer { bytes.append(contentsOf: $0) } }
             case .wouldBlock: return (bytes, false)
             case .closed, .failed: return (bytes, true)
             }

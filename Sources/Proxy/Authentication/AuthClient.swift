@@ -41,10 +41,12 @@ import Protocols
     }
 
     /// Gives waiting questions to kept connections, spread evenly, and to new ones as far as allowed.
+    /// One that has met a closed connection goes to a new one: the other kept ones may be just as closed.
     private func distribute() {
         waiting.removeAll { $0.isCancelled }
-        while !waiting.isEmpty {
-            if let connection = idle.popLast() {
+        while let first = waiting.first {
+            let needsNew = first.hasBeenResent && connectionCount < Self.maximumConnections
+            if !needsNew, let connection = idle.popLast() {
                 let share = min(Self.maximumPipelined, (waiting.count + idle.count) / (idle.count + 1))
                 connection.send(take(max(1, share)))
             } else if connectionCount < Self.maximumConnections {

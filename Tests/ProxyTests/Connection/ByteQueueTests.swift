@@ -21,7 +21,7 @@ import Testing
     @Test func `whatever is appended and consumed, it is a queue`() {
         var queue = ByteQueue()
         var model: [UInt8] = []
-        for step in 0..<2000 {
+        for step in 0..<300 {
             let new = (0..<(step * 7 % 61)).map { UInt8(truncatingIfNeeded: step + $0) }
             queue.append(new)
             model += new

@@ -1,0 +1,212 @@
+import Configuration
+import Foundation
+import Kernel
+import Telemetry
+import TestSupport
+import Testing
+
+@testable import Processes
+
+@Suite(.ownWorkspace) struct CycleTests {
+    /// No test may redirect the standard error of all: a log that has it as a destination does not.
+    private static let preamble = "error_log stderr emerg; error_log main.log info; "
+    private static let server = "auth_http 127.0.0.1:1; protocol imap; "
+
+    private func invocation(isTest: Bool = false) throws -> Invocation {
+        Invocation(
+            arguments: [], prefix: try Workspace.here().path, configuration: "m.conf", errorLog: "start.log", globalDirectives: nil,
+            isTest: isTest, isQuiet: false)
+    }
+
+    /// Writes the file: each server listens where it says.
+    private func write(main: String = "", events: String = "", listens: [String], server: String = server) throws {
+        let servers = listens.map { "server { listen \($0); \(server) }" }.joined(separator: "\n")
+        try Workspace.here().write("\(Self.preamble)\(main) events { \(events) }\nmail { \(servers) }\n", to: "m.conf")
+    }
+
+    /// The generation that the file makes.
+    @LoopActor private func cycle(replacing old: Cycle? = nil, isTest: Bool = false) throws(ConfigurationError) -> Cycle {
+        let invocation: Invocation
+        do { invocation = try self.invocation(isTest: isTest) } catch { throw ConfigurationError("\(error)") }
+        return try Cycle(try invocation.loadConfiguration(), for: invocation, startupLog: old?.log ?? ErrorLog([]), replacing: old)
+    }
+
+    @LoopActor private func refusal(replacing old: Cycle? = nil, isTest: Bool = false) -> ConfigurationError? {
+        do throws(ConfigurationError) {
+            let cycle = try cycle(replacing: old, isTest: isTest)
+            cycle.retireListeners(notIn: nil)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func free(_ count: Int) throws -> [String] { try (0..<count).map { _ in "127.0.0.1:\(try Ports.free())" } }
+
+    /// Whether somebody listens there.
+    private func answers(_ listen: String) -> Bool {
+        guard let port = listen.split(separator: ":").last.flatMap({ UInt16($0) }) else { return false }
+        return (try? Socket.connect(to: .port(port))) != nil
+    }
+
+    private func log(_ name: String = "main.log") throws -> String { try Workspace.here().contents(name) ?? "" }
+
+    @Test func `listeners are bound, in the order of the servers`() throws {
+        let ports = try free(2)
+        try write(listens: ports)
+        try onLoop {
+            let cycle = try cycle()
+            #expect(cycle.listeners.map(\.address.description) == ports)
+            #expect(ports.allSatisfy(answers))
+            cycle.retireListeners(notIn: nil)
+            #expect(!ports.contains(where: answers))
+            #expect(cycle.listeners.isEmpty)
+        }
+    }
+
+    @Test func `the next generation takes over what has the same address, and binds the rest`() throws {
+        let ports = try free(3)
+        try write(listens: [ports[0], ports[1]])
+        try onLoop {
+            let old = try cycle()
+            try write(listens: [ports[2], ports[1]])
+            let new = try cycle(replacing: old)
+            #expect(new.listeners[1] === old.listeners[1])
+            #expect(new.listeners[0] !== old.listeners[0])
+            #expect(ports.allSatisfy(answers))
+            old.retireListeners(notIn: new)
+            #expect(ports.map(answers) == [false, true, true])
+            new.retireListeners(notIn: nil)
+        }
+    }
+
+    @Test func `where an address cannot be bound, all is as before`() throws {
+        let ports = try free(2)
+        try write(listens: [ports[0]])
+        try onLoop {
+            let old = try cycle()
+            // An address for documentation, which no machine has (RFC 5737).
+            try write(listens: [ports[0], ports[1], "192.0.2.1:4711"])
+            let error = refusal(replacing: old)
+            #expect(error?.isReported == true)
+            #expect(try log().contains("[emerg] "))
+            #expect(try log().contains("bind() to 192.0.2.1:4711 failed (99: Cannot assign requested address)"))
+            #expect(ports.map(answers) == [true, false])
+            old.retireListeners(notIn: nil)
+        }
+    }
+
+    @Test func `a socket in the file system goes with its generation, which the log says`() throws {
+        let path = try Workspace.here().file("s")
+        let port = try free(1)[0]
+        try write(listens: ["unix:\(path)", port])
+        try onLoop {
+            let old = try cycle()
+            #expect(Files.exists(path))
+            try write(listens: [port])
+            let new = try cycle(replacing: old)
+            old.retireListeners(notIn: new)
+            #expect(!Files.exists(path))
+            #expect(try log().contains("[warn] "))
+            #expect(try log().contains(": deleting socket \(path)\n"))
+            new.retireListeners(notIn: nil)
+        }
+    }
+
+    @Test func `a test leaves no file behind, and minds no address in use`() throws {
+        let workspace = try Workspace.here()
+        let taken = try Socket.listen(at: .port(0))
+        try write(main: "pid a.pid;", listens: ["127.0.0.1:\(taken.port)", "unix:\(workspace.file("s"))"])
+        try onLoop { #expect(refusal(isTest: true) == nil) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: workspace.path) == ["m.conf"])
+    }
+
+    @Test(arguments: [
+        ("", "192.0.2.1:4711", "bind() to 192.0.2.1:4711 failed (99: Cannot assign requested address)"),
+        ("error_log none/a.log;", "127.0.0.1:1", "open() \"FOLDER/none/a.log\" failed (2: No such file or directory)"),
+    ])
+    func `a test finds out what a start would`(_ main: String, _ listen: String, _ message: String) throws {
+        let workspace = try Workspace.here()
+        try write(main: main, listens: [listen])
+        try onLoop {
+            let error = try #require(refusal(isTest: true))
+            #expect(error.message == message.replacingOccurrences(of: "FOLDER", with: workspace.path))
+            #expect(error.isAfterParsing)
+        }
+    }
+
+    @Test(arguments: [(2, nil), (1, "1 worker_connections are not enough for 1 listening sockets")] as [(Int, String?)])
+    func `there must be room for a client beside the listeners`(_ count: Int, _ message: String?) throws {
+        try write(events: "worker_connections \(count);", listens: try free(1))
+        try onLoop { #expect(refusal()?.message == message) }
+    }
+
+    @Test func `a file that several blocks name is opened once, and anew when told`() throws {
+        let workspace = try Workspace.here()
+        try write(listens: try free(2), server: Self.server + "error_log server.log notice; error_log stderr emerg;")
+        try onLoop {
+            let cycle = try cycle()
+            let files = cycle.servers.map { $0.log.destinations[0].file }
+            #expect(files[0] === files[1] && files[0].path == workspace.file("server.log"))
+            cycle.log.write(.info, "one")
+            cycle.servers[0].log.write(.notice, "one")
+            for name in ["main.log", "server.log"] { try Files.move(workspace.file(name), to: workspace.file(name + ".1")) }
+            cycle.reopenLogs(owner: nil)
+            cycle.log.write(.info, "two")
+            cycle.servers[1].log.write(.notice, "two")
+            cycle.retireListeners(notIn: nil)
+        }
+        for name in ["main.log", "server.log"] {
+            #expect(try log(name + ".1").hasSuffix(": one\n"))
+            #expect(try log(name).hasSuffix(": two\n"))
+        }
+    }
+
+    @Test func `a server that names no log has the file's or, where there is none, the call's`() throws {
+        let workspace = try Workspace.here()
+        try workspace.write("events {} mail { server { listen \(try free(1)[0]); \(Self.server) } }", to: "m.conf")
+        try onLoop {
+            let cycle = try cycle()
+            for log in [cycle.log, cycle.servers[0].log] {
+                #expect(log.destinations.map(\.file.path) == [workspace.file("start.log")])
+                #expect(log.destinations.map(\.level) == [.error])
+            }
+            #expect(cycle.pidPath == workspace.file("martlet.pid"))
+            cycle.retireListeners(notIn: nil)
+        }
+    }
+
+    // MARK: Reload
+
+    @Test func `a file with a fault changes nothing, and the log says which`() throws {
+        let ports = try free(1)
+        try write(listens: ports)
+        try onLoop {
+            let old = try cycle()
+            try Workspace.here().write("events {}\nfoo bar;\n", to: "m.conf")
+            #expect(Cycle.reloaded(from: old, for: try invocation()) === nil)
+            #expect(try log().hasSuffix(": unknown directive \"foo\" in \(try Workspace.here().file("m.conf")):2\n"))
+            #expect(ports.allSatisfy(answers))
+            old.retireListeners(notIn: nil)
+        }
+    }
+
+    @Test(arguments: ["b.pid", "a.pid"])
+    func `a reload moves the pid file where it is another`(_ name: String) throws {
+        let workspace = try Workspace.here()
+        let ports = try free(1)
+        try write(main: "pid a.pid;", listens: ports)
+        try onLoop {
+            let old = try cycle()
+            try PIDFile.write(workspace.file("a.pid"))
+            try write(main: "pid \(name);", listens: ports)
+            let new = try #require(Cycle.reloaded(from: old, for: try invocation()))
+            #expect(new.listeners[0] === old.listeners[0])
+            #expect(workspace.contents(name) == "\(OwnProcess.id)\n")
+            #expect(Files.exists(workspace.file("a.pid")) == (name == "a.pid"))
+            #expect(try log().contains("[notice] "))
+            #expect(try log().contains(": using the \"epoll\" event method\n"))
+            new.retireListeners(notIn: nil)
+        }
+    }
+}

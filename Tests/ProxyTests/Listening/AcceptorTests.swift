@@ -1,0 +1,109 @@
+import Configuration
+import Glibc
+import Kernel
+import Protocols
+import Telemetry
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct AcceptorTests {
+    /// An acceptor with one listener for a POP3 server whose auth server is not there.
+    @LoopActor private final class Bench {
+        let worker: WorkerServices
+        let acceptor: Acceptor
+        let address: SocketAddress
+        private var isEmpty = false
+
+        init(room: Int, acceptsMany: Bool = false) throws {
+            let text = "events {} mail { server_name mx; server { listen 110; auth_http 127.0.0.1:1; } }"
+            let server = try MailServer.servers(of: try mailSchema.load(text)) { _ in ErrorLog([]) }[0]
+            let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), backlog: 16)
+            let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
+            address = try #require(door.localAddress)
+            worker = try .withRoom(for: room)
+            acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500), log: ErrorLog([]))
+            try acceptor.open(FileDescriptor(owning: door.release()), for: server.listens[0], of: server)
+        }
+
+        func connect() throws -> Client { try Client(to: address) }
+
+        /// Ends every session.
+        func close() throws {
+            acceptor.close()
+            worker.cutOffAll()
+            try runLoop { worker.isEmpty }
+        }
+    }
+
+    @LoopActor private final class Client: EventObserver {
+        let source: EventSource
+        private(set) var heard = ""
+        private(set) var hasEnded = false
+
+        init(to address: SocketAddress) throws {
+            source = try EventSource.connect(to: address)
+            try LoopActor.loop.watch(source, self)
+        }
+
+        func becameReady(_ source: EventSource) {
+            guard source.isReadable else { return }
+            let (bytes, isEnd) = source.hear()
+            heard += String(decoding: bytes, as: UTF8.self)
+            if isEnd { hasEnded = true }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `who connects is greeted, one or many at a time`(_ acceptsMany: Bool) throws {
+        try onLoop {
+            let bench = try Bench(room: 8, acceptsMany: acceptsMany)
+            let clients = try (0..<4).map { _ in try bench.connect() }
+            try runLoop { clients.allSatisfy { !$0.heard.isEmpty } }
+            #expect(clients.allSatisfy { $0.heard == "+OK POP3 ready\r\n" })
+            #expect(bench.worker.room == 4)
+            #expect(!bench.worker.isEmpty)
+            try bench.close()
+            #expect(bench.worker.room == 8)
+        }
+    }
+
+    @Test func `who finds no room is told so and turned away`() throws {
+        try onLoop {
+            let bench = try Bench(room: 1)
+            let first = try bench.connect()
+            try runLoop { !first.heard.isEmpty }
+            let second = try bench.connect()
+            try runLoop { second.hasEnded }
+            #expect(second.heard == "-ERR Too many connections, try again later\r\n")
+            #expect(!first.hasEnded)
+            first.source.close()
+            try runLoop { bench.worker.isEmpty }
+            let third = try bench.connect()
+            try runLoop { !third.heard.isEmpty }
+            #expect(third.heard == "+OK POP3 ready\r\n")
+            try bench.close()
+        }
+    }
+
+    @Test func `closed, it accepts nothing, and sessions go on`() throws {
+        try onLoop {
+            let bench = try Bench(room: 8)
+            let client = try bench.connect()
+            try runLoop { !client.heard.isEmpty }
+            bench.acceptor.close()
+            #expect(throws: KernelError("connect()", ECONNREFUSED)) {
+                let late = try EventSource.connect(to: bench.address)
+                try LoopActor.loop.watch(late, Recorder())
+                try runLoop { late.isWritable }
+                if let fault = late.connectFault() { throw fault }
+            }
+            client.source.say("NOOP\r\n")
+            try runLoop { client.heard.hasSuffix("+OK\r\n") }
+            try bench.close()
+            try runLoop { client.hasEnded }
+            #expect(client.heard.hasSuffix("-ERR Server is shutting down, try again later\r\n"))
+        }
+    }
+}
