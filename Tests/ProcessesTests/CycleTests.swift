@@ -146,14 +146,15 @@ import Testing
         try write(listens: try free(2), server: Self.server + "error_log server.log notice; error_log stderr emerg;")
         try onLoop {
             let cycle = try cycle()
-            let files = cycle.servers.map { $0.log.destinations[0].file }
+            let servers = cycle.entrances.flatMap { $0.listens.map(\.server) }
+            let files = servers.map { $0.log.destinations[0].file }
             #expect(files[0] === files[1] && files[0].path == workspace.file("server.log"))
             cycle.log.write(.info, "one")
-            cycle.servers[0].log.write(.notice, "one")
+            servers[0].log.write(.notice, "one")
             for name in ["main.log", "server.log"] { try Files.move(workspace.file(name), to: workspace.file(name + ".1")) }
             cycle.reopenLogs(owner: nil)
             cycle.log.write(.info, "two")
-            cycle.servers[1].log.write(.notice, "two")
+            servers[1].log.write(.notice, "two")
             cycle.retireListeners(notIn: nil)
         }
         for name in ["main.log", "server.log"] {
@@ -167,7 +168,7 @@ import Testing
         try workspace.write("events {} mail { server { listen \(try free(1)[0]); \(Self.server) } }", to: "m.conf")
         try onLoop {
             let cycle = try cycle()
-            for log in [cycle.log, cycle.servers[0].log] {
+            for log in [cycle.log, cycle.entrances[0].listens[0].server.log] {
                 #expect(log.destinations.map(\.file.path) == [workspace.file("start.log")])
                 #expect(log.destinations.map(\.level) == [.error])
             }

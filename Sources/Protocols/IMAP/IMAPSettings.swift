@@ -14,6 +14,6 @@ package struct IMAPSettings: SettingsGroup {
     package static let directives: [Directive<Self>] = [
         .bitmask("imap_auth", of: saslMechanisms.map { $0.keyword }, in: [.mail, .server], sets: \.$auth),
         .words("imap_capabilities", in: [.mail, .server], sets: \.$capabilities),
-        .size("imap_client_buffer", in: [.mail, .server], sets: \.$clientBuffer),
+        .size("imap_client_buffer", in: [.mail, .server], sets: \.$clientBuffer, atLeast: 1, atMost: 1 << 30),
     ]
 }

@@ -17,7 +17,7 @@ package struct SMTPSettings: SettingsGroup {
     package static let directives: [Directive<Self>] = [
         .bitmask("smtp_auth", of: authKeywords, in: [.mail, .server], sets: \.$auth),
         .words("smtp_capabilities", in: [.mail, .server], sets: \.$capabilities),
-        .size("smtp_client_buffer", in: [.mail, .server], sets: \.$clientBuffer),
+        .size("smtp_client_buffer", in: [.mail, .server], sets: \.$clientBuffer, atLeast: 1, atMost: 1 << 30),
         .duration("smtp_greeting_delay", in: [.mail, .server], sets: \.$greetingDelay),
     ]
 }

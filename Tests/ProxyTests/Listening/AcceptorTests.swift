@@ -18,13 +18,13 @@ import Testing
 
         init(room: Int, acceptsMany: Bool = false) throws {
             let text = "events {} mail { server_name mx; server { listen 110; auth_http 127.0.0.1:1; } }"
-            let server = try MailServer.servers(of: try mailSchema.load(text)) { _ in ErrorLog([]) }[0]
+            let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text)) { _ in ErrorLog([]) })
             let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), backlog: 16)
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)
             worker = try .withRoom(for: room)
             acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500), log: ErrorLog([]))
-            try acceptor.open(FileDescriptor(owning: door.release()), for: server.listens[0], of: server)
+            try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first))
         }
 
         func connect() throws -> Client { try Client(to: address) }
