@@ -90,7 +90,7 @@ import Testing
             do throws(KernelError) {
                 let client = try EventSource.connect(to: address)
                 try LoopActor.loop.watch(client, Recorder())
-                try runLoop { client.isWritable }
+                try LoopActor.loop.run { client.isWritable }
                 #expect(client.connectFault()?.reason == "111: Connection refused")
                 client.close()
             } catch {
