@@ -86,12 +86,14 @@ import Testing
         try onLoop {
             let old = try cycle()
             // An address for documentation, which no machine has (RFC 5737).
-            try write(listens: [ports[0], ports[1], "192.0.2.1:4711"])
+            let path = try Workspace.here().file("s")
+            try write(listens: [ports[0], ports[1], "unix:\(path)", "192.0.2.1:4711"])
             let error = refusal(replacing: old)
             #expect(error?.isReported == true)
             #expect(try log().contains("[emerg] "))
             #expect(try log().contains("bind() to 192.0.2.1:4711 failed (99: Cannot assign requested address)"))
             #expect(ports.map(answers) == [true, false])
+            #expect(!Files.exists(path))
             old.retireListeners(notIn: nil)
         }
     }

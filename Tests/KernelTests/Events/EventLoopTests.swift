@@ -20,9 +20,9 @@ import Testing
             }
             try LoopActor.loop.watch(far, recorder)
             #expect(near.send(message: 7))
-            try LoopActor.loop.run { !heard.isEmpty }
+            try runLoop { !heard.isEmpty }
             near.close()
-            try LoopActor.loop.run { isClosed }
+            try runLoop { isClosed }
             #expect(heard == [7])
             far.close()
         }
@@ -38,7 +38,7 @@ import Testing
             let (atDoor, atClient, atServer) = (Recorder(), Recorder(), Recorder())
             try LoopActor.loop.watch(door, atDoor)
             try LoopActor.loop.watch(client, atClient)
-            try LoopActor.loop.run { atDoor.count > 0 && client.isWritable }
+            try runLoop { atDoor.count > 0 && client.isWritable }
             #expect(client.connectFault() == nil)
             guard let accepted = try door.accept() else { throw KernelError("accept4()", EAGAIN) }
             #expect(accepted.peer == client.localAddress)
@@ -50,7 +50,7 @@ import Testing
             var received: [UInt8] = []
             var hasEnded = false
             while !hasEnded {
-                try LoopActor.loop.run { server.isReadable }
+                try runLoop { server.isReadable }
                 switch buffer.fill(from: server) {
                 case .moved(let count): buffer.withBytes(count) { bytes in for index in bytes.indices { received.append(bytes[index]) } }
                 case .closed: hasEnded = true
@@ -75,7 +75,7 @@ import Testing
                 try LoopActor.loop.watch(source, recorder)
             }
             for writer in writers { #expect(writer.send(message: 1)) }
-            try LoopActor.loop.run { recorders.contains { $0.count > 0 } }
+            try runLoop { recorders.contains { $0.count > 0 } }
             #expect(recorders.map(\.count).reduce(0, +) == 1)
             writers.forEach { $0.close() }
         }
@@ -106,9 +106,9 @@ import Testing
                 count += 1
                 LoopActor.loop.atEndOfTurn { count += 10 }
             }
-            try LoopActor.loop.run { count == 1 }
+            try runLoop { count == 1 }
             #expect(count == 1)
-            try LoopActor.loop.run { count == 11 }
+            try runLoop { count == 11 }
         }
     }
 }

@@ -13,7 +13,7 @@ import Testing
                 timer.start(after: .microseconds(delay * 100))
                 timers.append(timer)
             }
-            try LoopActor.loop.run { fired.count == timers.count }
+            try runLoop { fired.count == timers.count }
             #expect(fired == fired.sorted())
         }
     }
@@ -31,7 +31,7 @@ import Testing
             stopped.stop()
             stopped.stop()
             #expect(!stopped.isRunning && moved.isRunning)
-            try LoopActor.loop.run { fired.contains("last") }
+            try runLoop { fired.contains("last") }
             #expect(fired == ["moved", "last"])
         }
     }
@@ -46,7 +46,7 @@ import Testing
             var isOver = false
             end.action = { isOver = true }
             end.start(after: .milliseconds(1))
-            try LoopActor.loop.run { isOver }
+            try runLoop { isOver }
             #expect(fired == Set((0..<200).filter { $0 % 3 != 0 }))
         }
     }

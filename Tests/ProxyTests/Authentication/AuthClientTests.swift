@@ -32,7 +32,7 @@ import Testing
         /// Runs the loop until the server has heard just this, connection by connection.
         func hear(_ heard: [String]) throws {
             try runLoop { server.heard.joined().count >= heard.joined().count }
-            #expect(server.heard == heard)
+            try #require(server.heard == heard)
         }
 
         /// Has the server say no, in words by which the answer is known.
