@@ -15,13 +15,16 @@ import Telemetry
     private var phase = Phase.serving
     private let escalation = LoopTimer()
 
+    /// A configuration and its number, counted from the start.
+    private typealias Generation = (cycle: Cycle, generation: Int)
+
     private enum Phase { case serving, quitting, terminating(pause: Duration) }
 
     /// How long workers have to obey TERM: orders are repeated after growing pauses, until one would
     /// be longer than `patience`; then they are killed (`processes.md`, section 7.1).
     private static let firstPause = Duration.milliseconds(50)
-    private static let patience = Duration.seconds(1)
-    /// How long a reload waits for its workers before the old ones are told to leave all the same.
+    private static let patience = Duration.seconds(2)
+    /// How long a reload waits for its workers. If none has become ready by then, the old generation stays.
     private static let readinessLimit = Duration.seconds(10)
 
     init(_ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter) throws(KernelError) {
@@ -32,7 +35,7 @@ import Telemetry
         signals = try SignalReader()
         try LoopActor.loop.watch(signals.source, self)
         escalation.action = { [unowned self] in escalate() }
-        readiness.action = { [unowned self] in replaceOldGeneration() }
+        readiness.action = { [unowned self] in settleReload(isLastChance: true) }
     }
 
     /// Runs until the last worker has gone after a TERM or QUIT.
@@ -62,14 +65,15 @@ import Telemetry
         for index in 0..<cycle.process.workerProcesses { startWorker(index) }
     }
 
-    private func startWorker(_ index: Int, afterFailures failures: Int = 0) {
+    private func startWorker(_ index: Int, of serving: Generation? = nil, afterFailures failures: Int = 0) {
+        let (cycle, generation) = serving ?? (cycle, generation)
         do throws(KernelError) {
             let ends = try Channel.makePair()
             let own = EventSource(owning: ends.0, isStream: false)
             let theirs = EventSource(owning: ends.1, isStream: false)
             guard let id = try ChildProcess.fork() else {
                 own.close()
-                becomeWorker(theirs)
+                becomeWorker(theirs, of: cycle)
             }
             theirs.close()
             cycle.log.write(.notice, "start worker process \(id)")
@@ -78,11 +82,12 @@ import Telemetry
             try LoopActor.loop.watch(own, self)
         } catch {
             cycle.log.write(.alert, "\(error.call) failed while spawning \"worker process\"", reason: error.reason)
+            respawn(index, of: generation, afterFailures: failures + 2)
         }
     }
 
     /// The child's way: it never returns to the master's.
-    private func becomeWorker(_ channel: EventSource) -> Never {
+    private func becomeWorker(_ channel: EventSource, of cycle: Cycle) -> Never {
         for sibling in workers { sibling.channel.close() }
         signals.source.close()
         let log = cycle.log
@@ -92,7 +97,8 @@ import Telemetry
             let worker = try Worker(cycle, numbers: numbers, channel: channel, title: title)
             try worker.open()
             // The worker accepts on descriptors of its own.
-            cycle.closeListeners()
+            self.cycle.closeListeners()
+            outgoing?.cycle.closeListeners()
             try worker.run()
         } catch {
             log.write(.emerg, error)
@@ -122,7 +128,7 @@ import Telemetry
             let (message, isClosed) = worker.channel.receiveMessage()
             if message == Order.ready.rawValue {
                 worker.isReady = true
-                replaceOldGenerationIfReady()
+                settleReload()
             }
             if isClosed { worker.channel.close() }
             if isClosed || message == nil { return }
@@ -165,7 +171,7 @@ import Telemetry
             cycle.log.write(end.isOrdinary ? .notice : .alert, "worker process \(id) \(end.words)")
             replace(worker, after: end)
         }
-        replaceOldGenerationIfReady()
+        settleReload()
     }
 
     /// A worker that was not told to leave is replaced: at once the first time, and after a growing
@@ -177,14 +183,25 @@ import Telemetry
                 .alert, "worker process \(worker.id) exited with fatal code \(WorkerRights.fatalExitCode) and cannot be respawned")
             return
         }
-        let failures = worker.hasLivedLong ? 0 : worker.failures + 1
+        respawn(worker.index, of: worker.generation, afterFailures: worker.hasLivedLong ? 0 : worker.failures + 1)
+    }
+
+    private func respawn(_ index: Int, of generation: Int, afterFailures failures: Int) {
         let respawn = Respawn(after: failures)
         respawn.timer.action = { [unowned self, unowned respawn] in
             respawns.removeAll { $0 === respawn }
-            if case .serving = phase, worker.generation == generation { startWorker(worker.index, afterFailures: failures) }
+            startAgain(index, of: generation, afterFailures: failures)
         }
         respawns.append(respawn)
         respawn.timer.start(after: respawn.pause)
+    }
+
+    /// Workers of the old generation are needed too, as long as nobody knows whether the new one can serve.
+    private func startAgain(_ index: Int, of generation: Int, afterFailures failures: Int) {
+        guard case .serving = phase else { return }
+        for serving in [(cycle, self.generation), outgoing].compactMap(\.self) where serving.1 == generation {
+            startWorker(index, of: serving, afterFailures: failures)
+        }
     }
 
     private var respawns: [Respawn] = []
@@ -192,31 +209,53 @@ import Telemetry
     // MARK: Reload
 
     private let readiness = LoopTimer()
-    private var isReplacing = false
+    /// The generation that serves until the newer one is seen to.
+    private var outgoing: Generation?
+    private var mustReconfigureAgain = false
+    private var newestGeneration = 1
 
     /// Builds a new generation. If that fails, nothing has changed (`processes.md`, section 9).
     private func reconfigure() {
+        // One at a time: this one is about to show whether it can serve.
+        guard outgoing == nil else { return mustReconfigureAgain = true }
         cycle.log.write(.notice, "reconfiguring")
         guard let new = Cycle.reloaded(from: cycle, for: invocation) else { return }
+        outgoing = (cycle, generation)
         cycle = new
-        generation += 1
+        newestGeneration += 1
+        generation = newestGeneration
         startWorkers()
-        isReplacing = true
         readiness.start(after: Self.readinessLimit)
-        replaceOldGenerationIfReady()
     }
 
-    /// Old workers are told to leave only when new ones accept, or have had their time to.
-    private func replaceOldGenerationIfReady() {
-        guard isReplacing else { return }
+    /// Old workers are told to leave when the new ones accept. Where no new one ever does, the old
+    /// generation stays, as after a file that cannot be loaded.
+    private func settleReload(isLastChance: Bool = false) {
+        guard let outgoing else { return }
         let current = workers.filter { $0.generation == generation }
-        if !current.isEmpty && current.allSatisfy(\.isReady) { replaceOldGeneration() }
+        let isEveryoneReady = !current.isEmpty && current.allSatisfy(\.isReady)
+        let isNobodyLeft = current.isEmpty && respawns.isEmpty
+        guard isEveryoneReady || isNobodyLeft || isLastChance else { return }
+        readiness.stop()
+        self.outgoing = nil
+        if current.contains(where: \.isReady) {
+            cycle.takeOver(from: outgoing.cycle)
+            leave(workers.filter { $0.generation < generation && !$0.isLeaving })
+        } else {
+            abandon(current, for: outgoing)
+        }
+        if mustReconfigureAgain {
+            mustReconfigureAgain = false
+            reconfigure()
+        }
     }
 
-    private func replaceOldGeneration() {
-        readiness.stop()
-        isReplacing = false
-        leave(workers.filter { $0.generation < generation && !$0.isLeaving })
+    private func abandon(_ failed: [WorkerProcess], for old: Generation) {
+        cycle.log.write(.alert, "no worker process of the new configuration can serve, the old configuration stays")
+        for worker in failed { worker.isLeaving = true }
+        send(.terminate, to: failed)
+        cycle.retireListeners(notIn: old.cycle)
+        (cycle, generation) = old
     }
 
     private func leave(_ leaving: [WorkerProcess]) {
@@ -233,10 +272,19 @@ import Telemetry
 
     // MARK: Leaving
 
+    /// What was to come does not matter any more; the pid file and the sockets are the old generation's.
+    private func forgetReload() {
+        readiness.stop()
+        guard let outgoing else { return }
+        cycle.retireListeners(notIn: outgoing.cycle)
+        (cycle, generation) = outgoing
+        self.outgoing = nil
+    }
+
     private func quit() {
         guard case .serving = phase else { return }
         phase = .quitting
-        readiness.stop()
+        forgetReload()
         leave(workers.filter { !$0.isLeaving })
         cycle.retireListeners(notIn: nil)
     }
@@ -244,7 +292,7 @@ import Telemetry
     private func terminate() {
         if case .terminating = phase { return }
         phase = .terminating(pause: Self.firstPause)
-        readiness.stop()
+        forgetReload()
         escalate()
     }
 

@@ -39,8 +39,7 @@ import Telemetry
     /// Starts to accept.
     func open() throws(KernelError) {
         let acceptor = Acceptor(
-            worker: services, acceptsMany: cycle.events.multiAccept, pauseWhenExhausted: cycle.events.acceptMutexDelay,
-            log: cycle.log)
+            worker: services, acceptsMany: cycle.events.multiAccept, pauseWhenExhausted: cycle.events.acceptMutexDelay)
         for (listener, entrance) in zip(cycle.listeners, cycle.entrances) {
             try acceptor.open(try listener.duplicate(), for: entrance)
         }
@@ -124,7 +123,7 @@ import Telemetry
     private func adopt(_ new: Cycle?) {
         guard let new, !isLeaving else { return }
         acceptor?.close()
-        cycle.retireListeners(notIn: new)
+        new.takeOver(from: cycle)
         cycle = new
         do throws(KernelError) { try open() } catch { new.log.write(.alert, error) }
     }

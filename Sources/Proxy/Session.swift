@@ -145,7 +145,7 @@ import Telemetry
     private func refuse(_ refusal: Refusal, after wait: Duration?) async throws(SessionFailure) {
         if let wait {
             deadline.stop()
-            try await pause(for: min(wait, server.authHTTP.timeout)) { false }
+            try await pause(for: wait) { false }
         }
         setDeadline(server.timeout, else: .clientTimedOut)
         context.activity = "in auth state"

@@ -5,8 +5,8 @@ import Telemetry
 @LoopActor package final class WorkerServices {
     let buffer = SharedBuffer()
     /// `worker_connections`: how many sockets this worker may have, of every kind.
-    private let connectionLimit: Int
-    private var connectionCount: Int
+    let connectionLimit: Int
+    private(set) var connectionCount: Int
     private let numbers: SharedCounter
     private var authClients: [SocketAddress: AuthClient] = [:]
     private var sessions: [ObjectIdentifier: Session] = [:]
@@ -28,7 +28,10 @@ import Telemetry
 
     /// Counts one more socket, if there is room for it.
     func takeConnection() -> Bool {
-        guard connectionCount < connectionLimit else { return false }
+        // Connections that are only kept for later make room first.
+        while connectionCount >= connectionLimit {
+            guard authClients.values.contains(where: { $0.closeIdle() }) else { return false }
+        }
         connectionCount += 1
         return true
     }

@@ -205,6 +205,8 @@ import Testing
             try write(main: "pid \(name);", listens: ports)
             let new = try #require(Cycle.reloaded(from: old, for: try invocation()))
             #expect(new.listeners[0] === old.listeners[0])
+            #expect(workspace.contents("a.pid") == "\(OwnProcess.id)\n")
+            new.takeOver(from: old)
             #expect(workspace.contents(name) == "\(OwnProcess.id)\n")
             #expect(Files.exists(workspace.file("a.pid")) == (name == "a.pid"))
             #expect(try log().contains("[notice] "))

@@ -10,13 +10,8 @@ extension WorkerServices {
         WorkerServices(connectionLimit: connections, reserved: 0, numbers: try SharedCounter())
     }
 
-    /// How many sockets there is still room for. Counts them by taking them, and gives them back.
-    @LoopActor var room: Int {
-        var count = 0
-        while takeConnection() { count += 1 }
-        for _ in 0..<count { giveBackConnection() }
-        return count
-    }
+    /// How many sockets there is still room for.
+    @LoopActor var room: Int { max(0, connectionLimit - connectionCount) }
 }
 
 /// A server in this process, on the same loop as what is tested: it accepts, and keeps what it hears.

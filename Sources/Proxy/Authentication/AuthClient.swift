@@ -6,7 +6,7 @@ import Protocols
 @LoopActor final class AuthClient {
     /// How many connections one worker opens to one auth server. More questions wait their turn, each
     /// within its own deadline.
-    static let maximumConnections = 64
+    private let maximumConnections: Int
     /// How many questions may be under way on one connection that has been kept alive before. One that
     /// has not been gets one question: its server may not look for a second.
     static let maximumPipelined = 4
@@ -18,8 +18,9 @@ import Protocols
     private var connectionCount = 0
     private var isScheduled = false
 
-    init(_ address: SocketAddress, worker: WorkerServices) {
+    init(_ address: SocketAddress, worker: WorkerServices, maximumConnections: Int = 64) {
         self.address = address
+        self.maximumConnections = maximumConnections
         self.worker = worker
     }
 
@@ -40,21 +41,26 @@ import Protocols
         }
     }
 
-    /// Gives waiting questions to kept connections, spread evenly, and to new ones as far as allowed.
+    /// Gives waiting questions to kept connections and to new ones, one to each, so that nobody waits for
+    /// the answer to somebody else's slow login. Only when no more may be opened do they queue up.
     /// One that has met a closed connection goes to a new one: the other kept ones may be just as closed.
     private func distribute() {
         waiting.removeAll { $0.isCancelled }
         while let first = waiting.first {
-            let needsNew = first.hasBeenResent && connectionCount < Self.maximumConnections
+            let needsNew = first.hasBeenResent && connectionCount < maximumConnections
             if !needsNew, let connection = idle.popLast() {
-                let share = min(Self.maximumPipelined, (waiting.count + idle.count) / (idle.count + 1))
-                connection.send(take(max(1, share)))
-            } else if connectionCount < Self.maximumConnections {
+                connection.send(take(share))
+            } else if connectionCount < maximumConnections {
                 open(for: take(1))
             } else {
                 return
             }
         }
+    }
+
+    private var share: Int {
+        guard connectionCount >= maximumConnections else { return 1 }
+        return max(1, min(Self.maximumPipelined, (waiting.count + idle.count) / (idle.count + 1)))
     }
 
     private func take(_ count: Int) -> [AuthQuestion] {
@@ -70,7 +76,10 @@ import Protocols
         do throws(KernelError) {
             let source = try EventSource.connect(to: address)
             let connection = AuthConnection(source, client: self)
-            try LoopActor.loop.watch(source, connection)
+            do throws(KernelError) { try LoopActor.loop.watch(source, connection) } catch {
+                source.close()
+                throw error
+            }
             connectionCount += 1
             connection.send(questions)
         } catch {
@@ -101,9 +110,12 @@ import Protocols
         if !waiting.isEmpty { schedule() }
     }
 
-    /// Closes connections that nothing is under way on, so that a worker can leave.
-    func closeIdle() {
-        for connection in idle { connection.close() }
+    /// Closes a connection that nothing is under way on, for somebody who needs its place.
+    /// - Returns: whether there was one.
+    func closeIdle() -> Bool {
+        guard let connection = idle.first else { return false }
+        connection.close()
+        return true
     }
 }
 
@@ -155,12 +167,19 @@ import Protocols
     /// Some of the answer to the first question has come.
     private var hasAnswerBegun = false
 
+    /// How long a connection is kept without a question: the longer, the likelier that something in
+    /// between has forgotten it without a word.
+    private static let longestIdleness = Duration.seconds(20)
+    private let idleTimer = LoopTimer()
+
     fileprivate init(_ source: EventSource, client: AuthClient) {
         connection = Connection(source)
         self.client = client
+        idleTimer.action = { [unowned self] in close() }
     }
 
     fileprivate func send(_ more: [AuthQuestion]) {
+        idleTimer.stop()
         for question in more {
             question.connection = self
             if let request = question.request { connection.enqueue(request.bytes) }
@@ -210,7 +229,7 @@ import Protocols
                 connection.consume(byteCount)
                 questions.removeFirst()
                 question.answer(.response(response))
-                hasAnswerBegun = false
+                hasAnswerBegun = !connection.input.isEmpty
                 guard response.keepsConnection else {
                     close()
                     return false
@@ -224,6 +243,7 @@ import Protocols
             close()
             return false
         }
+        idleTimer.start(after: Self.longestIdleness)
         client.isIdle(self)
         return true
     }
@@ -260,6 +280,7 @@ import Protocols
     /// Closes; questions still under way are asked again elsewhere, if that has not been done before.
     fileprivate func close() {
         guard connection.isOpen else { return }
+        idleTimer.stop()
         connection.close()
         var again: [AuthQuestion] = []
         for question in questions where !question.isCancelled {

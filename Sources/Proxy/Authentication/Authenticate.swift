@@ -48,7 +48,7 @@ extension Session {
             case .accepted(let host, let port, let user, let password):
                 return .accepted(try destination(host, port, user, password, of: authServer, for: credentials))
             case .wait(let duration):
-                try await pause(for: min(max(duration, Self.minimumWait), server.authHTTP.timeout)) { false }
+                try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
                 if client.hasHungUp { throw .clientGone(nil) }
             }

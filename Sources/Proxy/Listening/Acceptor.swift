@@ -1,25 +1,22 @@
 package import Kernel
 import Protocols
-package import Telemetry
+import Telemetry
 
 /// A worker's listeners: it takes waiting connections and makes sessions of them.
 @LoopActor package final class Acceptor {
     private let worker: WorkerServices
     private let acceptsMany: Bool
     private let pauseWhenExhausted: Duration
-    /// The log of the process, for faults that concern no server in particular.
-    private let log: ErrorLog
     private var doors: [Door] = []
     private let resumption = LoopTimer()
 
     /// - Parameters:
     ///   - acceptsMany: `multi_accept`.
     ///   - pauseWhenExhausted: `accept_mutex_delay`: how long nothing is accepted when descriptors run out.
-    package init(worker: WorkerServices, acceptsMany: Bool, pauseWhenExhausted: Duration, log: ErrorLog) {
+    package init(worker: WorkerServices, acceptsMany: Bool, pauseWhenExhausted: Duration) {
         self.worker = worker
         self.acceptsMany = acceptsMany
         self.pauseWhenExhausted = pauseWhenExhausted
-        self.log = log
         resumption.action = { [unowned self] in resume() }
     }
 
@@ -44,10 +41,10 @@ package import Telemetry
                 admit(accepted, at: door)
             } catch {
                 if error.isAbortedConnection {
-                    log.write(.error, error)
+                    door.log.write(.error, error)
                     continue
                 }
-                log.write(error.isOutOfDescriptors ? .crit : .alert, error)
+                door.log.write(error.isOutOfDescriptors ? .crit : .alert, error)
                 if error.isOutOfDescriptors { pause() }
                 return
             }
@@ -59,7 +56,7 @@ package import Telemetry
         let source = accepted.source()
         let (listen, server) = door.entrance.host(of: source.localAddress)
         guard worker.takeConnection() else {
-            log.write(.alert, worker.connectionsExhausted)
+            server.log.write(.alert, worker.connectionsExhausted)
             turnAway(source, from: server)
             return
         }
@@ -67,7 +64,7 @@ package import Telemetry
         do throws(KernelError) {
             try LoopActor.loop.watch(source, session.waiter)
         } catch {
-            log.write(.alert, error)
+            server.log.write(.alert, error)
             source.close()
             return worker.giveBackConnection()
         }
@@ -93,7 +90,7 @@ package import Telemetry
             do throws(KernelError) {
                 try LoopActor.loop.watch(door.source, door)
             } catch {
-                log.write(.alert, error)
+                door.log.write(.alert, error)
             }
         }
     }
@@ -110,6 +107,9 @@ package import Telemetry
         self.entrance = entrance
         self.acceptor = acceptor
     }
+
+    /// Where faults of accepting go: the log of the first server whose clients come in here.
+    var log: ErrorLog { entrance.listens[0].server.log }
 
     func becameReady(_ source: EventSource) { acceptor.accept(at: self) }
 }

@@ -30,6 +30,8 @@ import Telemetry
     private var lastActivity: Duration
     private let timer = LoopTimer()
     private var isScheduled = false
+    /// The shorter limit is in force.
+    private var isHurried = false
 
     /// - Parameters:
     ///   - toUpstream: what the client has sent behind its login, for the upstream.
@@ -64,40 +66,50 @@ import Telemetry
 
     /// Moves what can be moved, both ways.
     private func pump() {
-        guard advance(&fromClient), advance(&fromUpstream) else { return end("proxied session done") }
+        advance(&fromClient)
+        advance(&fromUpstream)
         if fromClient.isDone && fromUpstream.isDone { return end("proxied session done") }
+        if isClosing && !isHurried {
+            isHurried = true
+            timer.start(after: halfCloseLimit)
+        }
         if canGoOn(fromClient) || canGoOn(fromUpstream) { scheduleNextTurn() }
     }
 
-    /// - Returns: false where the relay is over because a side is broken.
-    private func advance(_ flow: inout Flow) -> Bool {
-        for _ in 0..<Self.readsPerTurn {
-            guard deliverStuck(&flow) else { return false }
-            guard flow.stuck.isEmpty else { return true }
-            if flow.hasEnded { break }
-            guard flow.from.isReadable else { return true }
+    private func advance(_ flow: inout Flow) {
+        for _ in 0..<Self.readsPerTurn where !flow.isDone {
+            deliverStuck(&flow)
+            guard flow.stuck.isEmpty, !flow.isDone else { return }
+            if flow.hasEnded { return finish(&flow) }
+            guard flow.from.isReadable else { return }
             switch flow.from.receive(into: worker.buffer) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
-                guard forward(count, in: &flow) else { return false }
-            case .wouldBlock: return true
-            case .closed: flow.hasEnded = true
-            case .failed: return false
+                forward(count, in: &flow)
+            case .wouldBlock: return
+            case .closed, .failed: flow.hasEnded = true
             }
         }
-        if flow.hasEnded && flow.stuck.isEmpty && !flow.isDone {
-            flow.isDone = true
-            flow.to.endSending()
-            timer.start(after: halfCloseLimit)
-        }
-        return true
+    }
+
+    /// Everything that `from` has sent is on its way: the other side is told that there is no more.
+    private func finish(_ flow: inout Flow) {
+        flow.isDone = true
+        flow.to.endSending()
+    }
+
+    /// `to` takes nothing any longer. What it has sent itself is still delivered, by the other flow.
+    private func giveUp(_ flow: inout Flow) {
+        flow.hasEnded = true
+        flow.isDone = true
+        flow.stuck.removeAll()
     }
 
     /// Sends the front of the shared buffer on; what the other side does not take is kept.
-    private func forward(_ count: Int, in flow: inout Flow) -> Bool {
+    private func forward(_ count: Int, in flow: inout Flow) {
         let to = flow.to
         var sent = 0
-        let isWhole = worker.buffer.withBytes(count) { bytes in
+        let isTaken = worker.buffer.withBytes(count) { bytes in
             while sent < bytes.count && to.isWritable {
                 switch to.send(bytes.extracting(sent..<bytes.count)) {
                 case .moved(let more): sent += more
@@ -107,24 +119,28 @@ import Telemetry
             }
             return true
         }
-        if isWhole && sent < count {
+        guard isTaken else { return giveUp(&flow) }
+        if sent < count {
             worker.buffer.withBytes(count) { flow.stuck.append($0.extracting(sent..<$0.count)) }
         }
-        return isWhole
     }
 
-    private func deliverStuck(_ flow: inout Flow) -> Bool {
+    private func deliverStuck(_ flow: inout Flow) {
         while !flow.stuck.isEmpty && flow.to.isWritable {
             let to = flow.to
             switch flow.stuck.withSpan({ to.send($0) }) {
             case .moved(let count):
                 flow.stuck.consume(count)
                 lastActivity = LoopActor.loop.now
-            case .wouldBlock: return true
-            case .closed, .failed: return false
+            case .wouldBlock: return
+            case .closed, .failed: return giveUp(&flow)
             }
         }
-        return true
+    }
+
+    /// One side has ended its sending, even if what it sent cannot be passed on yet.
+    private var isClosing: Bool {
+        fromClient.hasEnded || fromUpstream.hasEnded || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
     }
 
     private func canGoOn(_ flow: Flow) -> Bool {
@@ -142,7 +158,7 @@ import Telemetry
 
     /// The timer is not moved with each byte: when it fires it looks how long ago the last one was.
     private func checkActivity() {
-        let limit = fromClient.hasEnded || fromUpstream.hasEnded ? halfCloseLimit : inactivityLimit
+        let limit = isClosing ? halfCloseLimit : inactivityLimit
         let idle = LoopActor.loop.now - lastActivity
         if idle < limit { return timer.start(after: limit - idle) }
         end("client timed out", reason: KernelError("", KernelError.timedOut).reason, activity: "proxying")

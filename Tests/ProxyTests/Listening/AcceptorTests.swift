@@ -23,7 +23,7 @@ import Testing
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)
             worker = try .withRoom(for: room)
-            acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500), log: ErrorLog([]))
+            acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500))
             try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first))
         }
 
