@@ -236,6 +236,24 @@ import Testing
         #expect(proxy.server.workers == before)
     }
 
+    @Test func `a reload whose workers cannot serve changes nothing, and the old ones are still replaced`() throws {
+        let proxy = try proxy()
+        let client = try proxy.loggedInClient(.imap)
+        let text = proxy.server.contents("server.conf")
+        try proxy.server.rewrite("working_directory /nonexistent/folder;\n" + text)
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("the old configuration stays")
+        try client.converse("C: x\nS: x")
+        try proxy.loggedInClient(.imap).converse("C: y\nS: y")
+        let before = proxy.server.workers
+        _ = kill(before[0].pid, SIGKILL)
+        try proxy.server.awaitWorkers(before.count, otherThan: [before[0]])
+        try proxy.loggedInClient(.imap).converse("C: z\nS: z")
+        try proxy.server.rewrite(text)
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("gracefully shutting down")
+    }
+
     @Test func `a reload whose new port is taken changes nothing`() throws {
         let proxy = try proxy()
         let before = proxy.server.workers
