@@ -321,6 +321,15 @@ import Testing
         }
     }
 
+    @Test func `a log that cannot be opened anew is named`() throws {
+        let folder = try Workspace.here().file("logs")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let server = try MailServer(.imap, accepting: try StubServer.imap(), main: "error_log \(folder)/a.log;").server
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".old")
+        server.signal(SIGUSR1)
+        try server.awaitLog("open() \"\(folder)/a.log\" failed (2: No such file or directory)")
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {

@@ -25,13 +25,6 @@ package enum Files {
         return bytes
     }
 
-    /// Opens a log file: for appending, made if missing, 0644.
-    package static func openForAppending(_ path: String) throws(KernelError) -> FileDescriptor {
-        FileDescriptor(owning: try retrying("open()") {
-            kernel_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-        })
-    }
-
     /// Writes a small file so that readers see either the old one or the new one, never half of it,
     /// and so that a link planted under either name is not followed.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(KernelError) {
@@ -63,18 +56,7 @@ package enum Files {
     /// Fails as opening the file for writing would, where it cannot be made.
     package static func checkWritableFolder(of path: String) throws(KernelError) {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open()") }
-    }
-
-    /// Gives a log file to the user that workers run as, so that they can open it again.
-    package static func setOwner(_ path: String, to user: UInt32) throws(KernelError) {
-        var status = stat()
-        if stat(path, &status) != 0 { throw KernelError("stat()") }
-        if status.st_uid != user && chown(path, user, gid_t.max) != 0 { throw KernelError("chown()") }
-        let ownerMayUse = mode_t(0o600)
-        if status.st_mode & ownerMayUse != ownerMayUse && chmod(path, status.st_mode | ownerMayUse) != 0 {
-            throw KernelError("chmod()")
-        }
+        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open() \"\(path)\"") }
     }
 
     /// Lets everybody connect to a socket in the file system, as nginx does.
