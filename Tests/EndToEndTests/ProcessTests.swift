@@ -330,6 +330,29 @@ import Testing
         try server.awaitLog("open() \"\(folder)/a.log\" failed (2: No such file or directory)")
     }
 
+    // MARK: The pid file
+
+    private func configuration(pid: String, main: String = "", socket: String) -> String {
+        ServerUnderTest.configuration(
+            main: main, mail: "auth_http 127.0.0.1:1; server { listen unix:\(socket); protocol imap; }"
+        ).replacingOccurrences(of: "pid server.pid;", with: "pid \(pid);")
+    }
+
+    @Test func `a socket is for everybody, and other files are as the umask says`() throws {
+        let workspace = try Workspace.here()
+        try workspace.write(configuration(pid: "server.pid", socket: workspace.file("s")), to: "test.conf")
+        let child = try ChildProcess(
+            ["sh", "-c", "umask 027; exec \"$0\" \"$@\"", ProgramUnderTest.path]
+                + ["-p", workspace.path, "-c", "test.conf", "-e", "start.log"], in: workspace)
+        try eventually("a pid file") { FileManager.default.fileExists(atPath: workspace.file("server.pid")) }
+        func mode(_ name: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: workspace.file(name))[.posixPermissions] as? Int
+        }
+        #expect(try ["s", "error.log", "start.log"].map(mode) == [0o666, 0o640, 0o640])
+        kill(child.pid, SIGTERM)
+        #expect(try child.awaitExit() == .code(0))
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {

@@ -59,11 +59,6 @@ package enum Files {
         if access(folder, W_OK | X_OK) != 0 { throw KernelError("open() \"\(path)\"") }
     }
 
-    /// Lets everybody connect to a socket in the file system, as nginx does.
-    package static func allowEverybody(_ path: String) throws(KernelError) {
-        if chmod(path, 0o666) != 0 { throw KernelError("chmod()") }
-    }
-
     /// The paths that match a shell pattern, sorted; none where nothing matches.
     package static func matching(_ pattern: String) throws(KernelError) -> [String] {
         var result = glob_t()
