@@ -9,9 +9,9 @@ enum PIDFile {
         try Files.replace(path, with: Array("\(OwnProcess.id)\n".utf8))
     }
 
-    /// Removes the file, if it is still this process's.
+    /// Removes the file, if it is still this process's. A device or a pipe never was.
     static func remove(_ path: String) throws(KernelError) {
-        guard try read(path) == OwnProcess.id else { return }
+        guard !Files.isSpecial(path), try read(path) == OwnProcess.id else { return }
         try Files.remove(path)
     }
 

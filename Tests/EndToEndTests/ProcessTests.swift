@@ -353,6 +353,19 @@ import Testing
         #expect(try child.awaitExit() == .code(0))
     }
 
+    @Test func `a pid file for which there is no room leaves nothing behind`() throws {
+        let workspace = try Workspace.here()
+        let text = configuration(pid: workspace.file("a.pid"), socket: workspace.file("s"))
+            .replacingOccurrences(of: "error_log error.log debug;", with: "error_log /dev/null;")
+        try workspace.write(text, to: "test.conf")
+        let child = try ChildProcess(
+            ["sh", "-c", "trap '' 25; ulimit -f 0; exec \"$0\" \"$@\"", ProgramUnderTest.path]
+                + ["-p", workspace.path, "-c", "test.conf", "-e", "/dev/null"], in: workspace)
+        #expect(try child.awaitExit() == .code(1))
+        let left = try FileManager.default.contentsOfDirectory(atPath: workspace.path)
+        #expect(left.filter { $0.hasPrefix("a.pid") } == [])
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {

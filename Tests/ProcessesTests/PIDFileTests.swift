@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
-import Kernel
 import TestSupport
 import Testing
 
+@testable import Kernel
 @testable import Processes
 
 @Suite(.ownWorkspace) struct PIDFileTests {
@@ -29,6 +29,13 @@ import Testing
         try PIDFile.remove(path)
         #expect(!Files.exists(path))
         #expect(throws: KernelError("open()", ENOENT)) { try PIDFile.read(path) }
+    }
+
+    @Test func `what is no file is neither read nor removed at the end`() throws {
+        let path = try Workspace.here().file("a.pid")
+        try #require(mkfifo(path, 0o600) == 0)
+        try PIDFile.remove(path)
+        #expect(Files.exists(path))
     }
 
     @Test func `another's file stays`() throws {

@@ -25,22 +25,52 @@ package enum Files {
         return bytes
     }
 
+    /// Reads at most so many bytes, also of a file that does not say its size, as those of `/proc`.
+    package static func start(of path: String, byteCount: Int) throws(KernelError) -> [UInt8] {
+        let descriptor = FileDescriptor(owning: try retrying("open()") { kernel_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor.number, $0.baseAddress, $0.count) }
+        if count < 0 { throw KernelError("read()") }
+        bytes.removeLast(byteCount - count)
+        return bytes
+    }
+
     /// Writes a small file so that readers see either the old one or the new one, never half of it,
-    /// and so that a link planted under either name is not followed.
+    /// and so that a link planted under either name is not followed. A device or a pipe is written into.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(KernelError) {
+        if isSpecial(path) { return try writeInto(path, bytes, flags: 0) }
         let temporary = "\(path).\(OwnProcess.id).tmp"
         _ = unlink(temporary)
+        do throws(KernelError) {
+            try writeInto(temporary, bytes, flags: O_CREAT | O_EXCL)
+            if rename(temporary, path) != 0 { throw KernelError("rename()") }
+        } catch {
+            _ = unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func writeInto(_ path: String, _ bytes: [UInt8], flags: CInt) throws(KernelError) {
         let descriptor = FileDescriptor(owning: try retrying("open()") {
-            kernel_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+            kernel_open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0o644)
         })
         // Whatever the umask was, everybody may read a pid.
-        _ = fchmod(descriptor.number, 0o644)
+        if flags & O_CREAT != 0 { _ = fchmod(descriptor.number, 0o644) }
         guard try write(bytes.span, to: descriptor.number) == bytes.count else { throw KernelError("write()", ENOSPC) }
-        if rename(temporary, path) != 0 {
-            let fault = KernelError("rename()")
-            _ = unlink(temporary)
-            throw fault
-        }
+    }
+
+    /// Whether there is something that is neither a file nor a link: it is nobody's to replace or to remove.
+    package static func isSpecial(_ path: String) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return false }
+        return ![S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT)
+    }
+
+    /// Whether two paths lead to the same file; nil where one of them cannot be looked at.
+    package static func areSame(_ path: String, _ other: String) -> Bool? {
+        var (one, two) = (stat(), stat())
+        guard stat(path, &one) == 0, stat(other, &two) == 0 else { return nil }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 
     package static func remove(_ path: String) throws(KernelError) {
