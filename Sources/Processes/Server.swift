@@ -95,6 +95,7 @@ import Telemetry
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
         guard let cycle = firstCycle() else { return 1 }
+        SignalReader.blockAll()
         announce(cycle)
         do throws(KernelError) {
             let launcher = cycle.process.daemon ? try Daemon.launch() : nil

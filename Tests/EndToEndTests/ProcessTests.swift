@@ -366,6 +366,29 @@ import Testing
         #expect(left.filter { $0.hasPrefix("a.pid") } == [])
     }
 
+    @Test func `a signal that comes while the server starts is kept until it can be obeyed`() throws {
+        let workspace = try Workspace.here()
+        let pipe = workspace.file("pipe")
+        try #require(mkfifo(pipe, 0o600) == 0)
+        // The server waits here, until somebody reads its number.
+        let server = try ServerUnderTest(
+            configuration: configuration(pid: pipe, socket: workspace.file("s")), until: .nothing)
+        try server.awaitLog("getrlimit(RLIMIT_NOFILE)")
+        server.signal(SIGHUP)
+        let reader = open(pipe, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        defer { _ = close(reader) }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = try eventually("the server's number") {
+            let count = read(reader, &bytes, bytes.count)
+            return count > 0 ? count : nil
+        }
+        #expect(String(decoding: bytes.prefix(count), as: UTF8.self) == "\(server.pid)\n")
+        try server.awaitLog("signal 1 (SIGHUP) received")
+        server.signal(SIGTERM)
+        #expect(try server.awaitExit() == .code(0))
+        #expect(FileManager.default.fileExists(atPath: pipe))
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {
