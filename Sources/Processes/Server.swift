@@ -112,6 +112,7 @@ import Telemetry
             return 0
         } catch {
             cycle.log.write(.emerg, error)
+            cycle.retireListeners(notIn: nil)
             return 1
         }
     }
@@ -139,7 +140,7 @@ import Telemetry
 
     private func writePIDFile(_ path: String, log: ErrorLog) throws(KernelError) {
         do throws(KernelError) { try PIDFile.write(path) } catch {
-            throw KernelError("\(error.call.dropLast())\"\(path)\")", error.number)
+            throw KernelError("\(error.call) \"\(path)\"", error.number)
         }
     }
 
@@ -156,7 +157,13 @@ import Telemetry
         }
         try worker.open()
         try worker.run()
-        if let path = current.pidPath { try PIDFile.remove(path) }
+        if let path = current.pidPath {
+            do throws(KernelError) {
+                try PIDFile.remove(path)
+            } catch {
+                current.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
+            }
+        }
         current.retireListeners(notIn: nil)
     }
 }

@@ -363,7 +363,7 @@ import Testing
                 + ["-p", workspace.path, "-c", "test.conf", "-e", "/dev/null"], in: workspace)
         #expect(try child.awaitExit() == .code(1))
         let left = try FileManager.default.contentsOfDirectory(atPath: workspace.path)
-        #expect(left.filter { $0.hasPrefix("a.pid") } == [])
+        #expect(left.filter { $0.hasPrefix("a.pid") || $0 == "s" } == [])
     }
 
     @Test func `a signal that comes while the server starts is kept until it can be obeyed`() throws {
@@ -387,6 +387,25 @@ import Testing
         server.signal(SIGTERM)
         #expect(try server.awaitExit() == .code(0))
         #expect(FileManager.default.fileExists(atPath: pipe))
+    }
+
+    @Test func `a pid file that cannot be written stops the start, and no socket stays`() throws {
+        let socket = try Workspace.here().file("s")
+        let server = try ServerUnderTest(configuration: configuration(pid: "none/a.pid", socket: socket), until: .nothing)
+        #expect(try server.awaitExit() == .code(1))
+        #expect(server.standardError.contains("[emerg] open() \"\(server.folder)/none/a.pid\" failed (2: No such file or directory)\n"))
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+
+    @Test func `a pid file that is gone is an alert at the end of a single process`() throws {
+        let socket = try Workspace.here().file("s")
+        let server = try ServerUnderTest(
+            configuration: configuration(pid: "server.pid", main: "master_process off;", socket: socket))
+        try FileManager.default.removeItem(atPath: server.folder + "/server.pid")
+        server.signal(SIGTERM)
+        #expect(try server.awaitExit() == .code(0))
+        try server.awaitLog("[alert] \(server.pid)#\(server.pid): unlink() \"\(server.folder)/server.pid\" failed (2: No such file or directory)")
+        #expect(!FileManager.default.fileExists(atPath: socket))
     }
 
     @Test func `-s sends signals by the pid file`() throws {
