@@ -94,27 +94,53 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
-        guard let cycle = firstCycle() else { return 1 }
+        guard let role = start() else { return 1 }
+        do throws(KernelError) {
+            switch role {
+            case .master(let master): try master.run()
+            case .everything(let process): try process.run()
+            }
+            return 0
+        } catch {
+            // It leads to the log of the present generation. The first one's may be closed long since.
+            ErrorLog([.init(file: .standardError, level: .notice)]).write(.emerg, error)
+            return 1
+        }
+    }
+
+    /// What a process that serves does, as `master_process` says.
+    private enum Role {
+        case master(Master)
+        case everything(SingleProcess)
+    }
+
+    /// Does all that can make a start fail. Nothing here outlives the call but the role: the first
+    /// generation goes, logs and all, when a reload has replaced it.
+    private func start() -> Role? {
+        guard let cycle = firstCycle() else { return nil }
         SignalReader.blockAll()
         announce(cycle)
         do throws(KernelError) {
             let launcher = cycle.process.daemon ? try Daemon.launch() : nil
-            if let path = cycle.pidPath { try writePIDFile(path, log: cycle.log) }
+            let role = try role(with: cycle)
+            if let path = cycle.pidPath { try writePIDFile(path) }
             cycle.redirectStandardError()
             launcher?.tellReady()
             cycle.stopCopyingToTerminal()
-            let numbers = try SharedCounter()
-            if cycle.process.masterProcess {
-                try Master(cycle, invocation: invocation, title: title, numbers: numbers).run()
-            } else {
-                try serveAlone(cycle, numbers)
-            }
-            return 0
+            return role
         } catch {
             cycle.log.write(.emerg, error)
             cycle.retireListeners(notIn: nil)
-            return 1
+            return nil
         }
+    }
+
+    private func role(with cycle: Cycle) throws(KernelError) -> Role {
+        let numbers = try SharedCounter()
+        if cycle.process.masterProcess {
+            return .master(try Master(cycle, invocation: invocation, title: title, numbers: numbers))
+        }
+        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.
@@ -138,32 +164,9 @@ import Telemetry
         log.write(.notice, "getrlimit(RLIMIT_NOFILE): \(limits.soft):\(limits.hard)")
     }
 
-    private func writePIDFile(_ path: String, log: ErrorLog) throws(KernelError) {
+    private func writePIDFile(_ path: String) throws(KernelError) {
         do throws(KernelError) { try PIDFile.write(path) } catch {
             throw KernelError("\(error.call) \"\(path)\"", error.number)
         }
-    }
-
-    /// `master_process off`: one process does everything, for development.
-    private func serveAlone(_ cycle: Cycle, _ numbers: SharedCounter) throws(KernelError) {
-        OwnProcess.keepEnvironment(["TZ"] + cycle.process.environment)
-        let worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
-        var current = cycle
-        worker.reconfigure = { [invocation] in
-            current.log.write(.notice, "reconfiguring")
-            guard let new = Cycle.reloaded(from: current, for: invocation) else { return nil }
-            current = new
-            return new
-        }
-        try worker.open()
-        try worker.run()
-        if let path = current.pidPath {
-            do throws(KernelError) {
-                try PIDFile.remove(path)
-            } catch {
-                current.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
-            }
-        }
-        current.retireListeners(notIn: nil)
     }
 }

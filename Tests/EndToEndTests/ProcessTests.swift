@@ -408,6 +408,27 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: socket))
     }
 
+    @Test(arguments: ["", "master_process off;"])
+    func `after a reload and a rotation, nobody holds the old log`(_ main: String) throws {
+        let server = try MailServer(.imap, accepting: try StubServer.imap(), main: main).server
+        server.signal(SIGHUP)
+        try server.awaitLog("reconfiguring")
+        try eventually("old workers gone") {
+            server.occurrences(of: "exited with code 0") == 1 || (main != "" && server.occurrences(of: "event method") == 2)
+        }
+        try FileManager.default.removeItem(atPath: server.folder + "/error.log")
+        server.signal(SIGUSR1)
+        func deletedLogs(_ process: ProcessView) -> [String] {
+            let folder = "/proc/\(process.pid)/fd/"
+            let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return all.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0) }
+                .filter { $0.hasSuffix("error.log (deleted)") }
+        }
+        try eventually("no deleted log, has \(([server.master] + server.workers).map(deletedLogs))") {
+            ([server.master] + server.workers).allSatisfy { deletedLogs($0).isEmpty }
+        }
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {
