@@ -75,6 +75,13 @@ import Telemetry
                 let text = String(decoding: (try? Files.read(pidPath)) ?? [], as: UTF8.self).prefix { !$0.isNewline }
                 return fail("invalid PID number \"\(text)\" in \"\(pidPath)\"", log)
             }
+            guard PIDFile.mayBeServer(id) else {
+                let error = KernelError("kill(\(id), \(signal.number))", KernelError.noSuchProcess)
+                log.write(
+                    .alert, "\(error.call) failed, the process that \"\(pidPath)\" names is no martlet master",
+                    reason: error.reason)
+                return 1
+            }
             do throws(KernelError) { try signal.send(to: id) } catch {
                 log.write(.alert, error)
                 return 1
