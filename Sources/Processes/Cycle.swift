@@ -129,7 +129,7 @@ import Telemetry
             do throws(KernelError) {
                 try file.reopen(owner: owner)
             } catch {
-                log.write(.emerg, "\(error.call.dropLast())\"\(file.path ?? "")\") failed", reason: error.reason)
+                log.write(.emerg, error)
             }
         }
         redirectStandardError()
@@ -188,16 +188,14 @@ extension [ErrorLogSettings.Target] {
             files.append(file)
             return file
         } catch {
-            throw Self.failure(path, error)
+            throw ConfigurationError("\(error)", isAfterParsing: true)
         }
     }
 
     /// A test makes no file, but says whether a start could.
     private func checkFolder(of path: String) throws(ConfigurationError) {
-        do throws(KernelError) { try Files.checkWritableFolder(of: path) } catch { throw Self.failure(path, error) }
-    }
-
-    private static func failure(_ path: String, _ error: KernelError) -> ConfigurationError {
-        ConfigurationError("open() \"\(path)\" failed (\(error.reason))", isAfterParsing: true)
+        do throws(KernelError) { try Files.checkWritableFolder(of: path) } catch {
+            throw ConfigurationError("\(error)", isAfterParsing: true)
+        }
     }
 }

@@ -12,6 +12,8 @@ import Kernel
         let child = EventSource(owning: ends.1, isStream: false)
         if try ChildProcess.fork() != nil {
             child.close()
+            // The starter only waits, and may be told to stop.
+            SignalReader.unblockAll()
             OwnProcess.exit(awaitReadiness(parent))
         }
         parent.close()

@@ -68,7 +68,7 @@ package struct Invocation: Sendable {
                 file = try LogFile.open(errorLogPath)
             } catch {
                 writeAll(
-                    "martlet: [alert] could not open error log file: open() \"\(errorLogPath)\" failed (\(error.reason))\n",
+                    "martlet: [alert] could not open error log file: \(error)\n",
                     to: FileDescriptor.standardError)
             }
         } else if errorLogPath != nil {

@@ -9,9 +9,9 @@ enum PIDFile {
         try Files.replace(path, with: Array("\(OwnProcess.id)\n".utf8))
     }
 
-    /// Removes the file, if it is still this process's.
+    /// Removes the file, if it is still this process's. A device or a pipe never was.
     static func remove(_ path: String) throws(KernelError) {
-        guard try read(path) == OwnProcess.id else { return }
+        guard !Files.isSpecial(path), try read(path) == OwnProcess.id else { return }
         try Files.remove(path)
     }
 
@@ -25,5 +25,27 @@ enum PIDFile {
         while let last = text.last, last.isNewline { text.removeLast() }
         guard !text.isEmpty, text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let number = Int32(text), number > 0 else { return nil }
         return number
+    }
+
+    // MARK: Whom it names
+
+    private static let masterTitle = Array("martlet: master process".utf8)
+    private static let program = "martlet"
+
+    /// Whether the process can be a server that serves, to be signalled: a pid file that a crash has left
+    /// behind may name anybody by now. Who cannot be looked at gets the benefit of the doubt.
+    static func mayBeServer(_ id: Int32) -> Bool {
+        let folder = "/proc/\(id)/"
+        guard let words = try? Files.start(of: folder + "cmdline", byteCount: masterTitle.count) else { return true }
+        if words.starts(with: "\(program): ".utf8) { return isMaster(title: words) }
+        // A process that is its own master has no title. Its program may have been replaced since.
+        if Files.areSame(folder + "exe", "/proc/self/exe") == true { return true }
+        guard let name = try? Files.start(of: folder + "comm", byteCount: program.utf8.count + 2) else { return true }
+        return name == Array("\(program)\n".utf8)
+    }
+
+    /// Whether a title is a master's. It is cut short where the arguments left it little room.
+    static func isMaster(title: [UInt8]) -> Bool {
+        zip(title.prefix { $0 != 0 }, masterTitle).allSatisfy(==)
     }
 }

@@ -75,6 +75,13 @@ import Telemetry
                 let text = String(decoding: (try? Files.read(pidPath)) ?? [], as: UTF8.self).prefix { !$0.isNewline }
                 return fail("invalid PID number \"\(text)\" in \"\(pidPath)\"", log)
             }
+            guard PIDFile.mayBeServer(id) else {
+                let error = KernelError("kill(\(id), \(signal.number))", KernelError.noSuchProcess)
+                log.write(
+                    .alert, "\(error.call) failed, the process that \"\(pidPath)\" names is no martlet master",
+                    reason: error.reason)
+                return 1
+            }
             do throws(KernelError) { try signal.send(to: id) } catch {
                 log.write(.alert, error)
                 return 1
@@ -94,25 +101,53 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
-        guard let cycle = firstCycle() else { return 1 }
-        announce(cycle)
+        guard let role = start() else { return 1 }
         do throws(KernelError) {
-            let launcher = cycle.process.daemon ? try Daemon.launch() : nil
-            if let path = cycle.pidPath { try writePIDFile(path, log: cycle.log) }
-            cycle.redirectStandardError()
-            launcher?.tellReady()
-            cycle.stopCopyingToTerminal()
-            let numbers = try SharedCounter()
-            if cycle.process.masterProcess {
-                try Master(cycle, invocation: invocation, title: title, numbers: numbers).run()
-            } else {
-                try serveAlone(cycle, numbers)
+            switch role {
+            case .master(let master): try master.run()
+            case .everything(let process): try process.run()
             }
             return 0
         } catch {
-            cycle.log.write(.emerg, error)
+            // It leads to the log of the present generation. The first one's may be closed long since.
+            ErrorLog([.init(file: .standardError, level: .notice)]).write(.emerg, error)
             return 1
         }
+    }
+
+    /// What a process that serves does, as `master_process` says.
+    private enum Role {
+        case master(Master)
+        case everything(SingleProcess)
+    }
+
+    /// Does all that can make a start fail. Nothing here outlives the call but the role: the first
+    /// generation goes, logs and all, when a reload has replaced it.
+    private func start() -> Role? {
+        guard let cycle = firstCycle() else { return nil }
+        SignalReader.blockAll()
+        announce(cycle)
+        do throws(KernelError) {
+            let launcher = cycle.process.daemon ? try Daemon.launch() : nil
+            let role = try role(with: cycle)
+            if let path = cycle.pidPath { try writePIDFile(path) }
+            cycle.redirectStandardError()
+            launcher?.tellReady()
+            cycle.stopCopyingToTerminal()
+            return role
+        } catch {
+            cycle.log.write(.emerg, error)
+            cycle.retireListeners(notIn: nil)
+            return nil
+        }
+    }
+
+    private func role(with cycle: Cycle) throws(KernelError) -> Role {
+        let numbers = try SharedCounter()
+        if cycle.process.masterProcess {
+            return .master(try Master(cycle, invocation: invocation, title: title, numbers: numbers))
+        }
+        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.
@@ -136,26 +171,9 @@ import Telemetry
         log.write(.notice, "getrlimit(RLIMIT_NOFILE): \(limits.soft):\(limits.hard)")
     }
 
-    private func writePIDFile(_ path: String, log: ErrorLog) throws(KernelError) {
+    private func writePIDFile(_ path: String) throws(KernelError) {
         do throws(KernelError) { try PIDFile.write(path) } catch {
-            throw KernelError("\(error.call.dropLast())\"\(path)\")", error.number)
+            throw KernelError("\(error.call) \"\(path)\"", error.number)
         }
-    }
-
-    /// `master_process off`: one process does everything, for development.
-    private func serveAlone(_ cycle: Cycle, _ numbers: SharedCounter) throws(KernelError) {
-        OwnProcess.keepEnvironment(["TZ"] + cycle.process.environment)
-        let worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
-        var current = cycle
-        worker.reconfigure = { [invocation] in
-            current.log.write(.notice, "reconfiguring")
-            guard let new = Cycle.reloaded(from: current, for: invocation) else { return nil }
-            current = new
-            return new
-        }
-        try worker.open()
-        try worker.run()
-        if let path = current.pidPath { try PIDFile.remove(path) }
-        current.retireListeners(notIn: nil)
     }
 }

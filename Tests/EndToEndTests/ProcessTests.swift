@@ -339,6 +339,128 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "master_process off;"])
+    func `after a reload and a rotation, nobody holds the old log`(_ main: String) throws {
+        let server = try MailServer(.imap, accepting: try StubServer.imap(), main: main).server
+        server.signal(SIGHUP)
+        try server.awaitLog("reconfiguring")
+        try eventually("old workers gone") {
+            server.occurrences(of: "exited with code 0") == 1 || (main != "" && server.occurrences(of: "event method") == 2)
+        }
+        try FileManager.default.removeItem(atPath: server.folder + "/error.log")
+        server.signal(SIGUSR1)
+        func deletedLogs(_ process: ProcessView) -> [String] {
+            let folder = "/proc/\(process.pid)/fd/"
+            let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return all.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0) }
+                .filter { $0.hasSuffix("error.log (deleted)") }
+        }
+        try eventually("no deleted log, has \(([server.master] + server.workers).map(deletedLogs))") {
+            ([server.master] + server.workers).allSatisfy { deletedLogs($0).isEmpty }
+        }
+    }
+
+    @Test func `a log that cannot be opened anew is named`() throws {
+        let folder = try Workspace.here().file("logs")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let server = try MailServer(.imap, accepting: try StubServer.imap(), main: "error_log \(folder)/a.log;").server
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".old")
+        server.signal(SIGUSR1)
+        try server.awaitLog("open() \"\(folder)/a.log\" failed (2: No such file or directory)")
+    }
+
+    // MARK: The pid file
+
+    private func configuration(pid: String, main: String = "", socket: String) -> String {
+        ServerUnderTest.configuration(
+            main: main, mail: "auth_http 127.0.0.1:1; server { listen unix:\(socket); protocol imap; }"
+        ).replacingOccurrences(of: "pid server.pid;", with: "pid \(pid);")
+    }
+
+    @Test func `a pid file that cannot be written stops the start, and no socket stays`() throws {
+        let socket = try Workspace.here().file("s")
+        let server = try ServerUnderTest(configuration: configuration(pid: "none/a.pid", socket: socket), until: .nothing)
+        #expect(try server.awaitExit() == .code(1))
+        #expect(server.standardError.contains("[emerg] open() \"\(server.folder)/none/a.pid\" failed (2: No such file or directory)\n"))
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+
+    @Test func `a socket is for everybody, and other files are as the umask says`() throws {
+        let workspace = try Workspace.here()
+        try workspace.write(configuration(pid: "server.pid", socket: workspace.file("s")), to: "test.conf")
+        let child = try ChildProcess(
+            ["sh", "-c", "umask 027; exec \"$0\" \"$@\"", ProgramUnderTest.path]
+                + ["-p", workspace.path, "-c", "test.conf", "-e", "start.log"], in: workspace)
+        try eventually("a pid file") { FileManager.default.fileExists(atPath: workspace.file("server.pid")) }
+        func mode(_ name: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: workspace.file(name))[.posixPermissions] as? Int
+        }
+        #expect(try ["s", "error.log", "start.log"].map(mode) == [0o666, 0o640, 0o640])
+        kill(child.pid, SIGTERM)
+        #expect(try child.awaitExit() == .code(0))
+    }
+
+    @Test func `a pid file for which there is no room leaves nothing behind`() throws {
+        let workspace = try Workspace.here()
+        let text = configuration(pid: workspace.file("a.pid"), socket: workspace.file("s"))
+            .replacingOccurrences(of: "error_log error.log debug;", with: "error_log /dev/null;")
+        try workspace.write(text, to: "test.conf")
+        let child = try ChildProcess(
+            ["sh", "-c", "trap '' 25; ulimit -f 0; exec \"$0\" \"$@\"", ProgramUnderTest.path]
+                + ["-p", workspace.path, "-c", "test.conf", "-e", "/dev/null"], in: workspace)
+        #expect(try child.awaitExit() == .code(1))
+        let left = try FileManager.default.contentsOfDirectory(atPath: workspace.path)
+        #expect(left.filter { $0.hasPrefix("a.pid") || $0 == "s" } == [])
+    }
+
+    @Test func `a pid file that is gone is an alert at the end of a single process`() throws {
+        let socket = try Workspace.here().file("s")
+        let server = try ServerUnderTest(
+            configuration: configuration(pid: "server.pid", main: "master_process off;", socket: socket))
+        try FileManager.default.removeItem(atPath: server.folder + "/server.pid")
+        server.signal(SIGTERM)
+        #expect(try server.awaitExit() == .code(0))
+        try server.awaitLog("[alert] \(server.pid)#\(server.pid): unlink() \"\(server.folder)/server.pid\" failed (2: No such file or directory)")
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+
+    @Test func `a signal that comes while the server starts is kept until it can be obeyed`() throws {
+        let workspace = try Workspace.here()
+        let pipe = workspace.file("pipe")
+        try #require(mkfifo(pipe, 0o600) == 0)
+        // The server waits here, until somebody reads its number.
+        let server = try ServerUnderTest(
+            configuration: configuration(pid: pipe, socket: workspace.file("s")), until: .nothing)
+        try server.awaitLog("getrlimit(RLIMIT_NOFILE)")
+        server.signal(SIGHUP)
+        let reader = open(pipe, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        defer { _ = close(reader) }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = try eventually("the server's number") {
+            let count = read(reader, &bytes, bytes.count)
+            return count > 0 ? count : nil
+        }
+        #expect(String(decoding: bytes.prefix(count), as: UTF8.self) == "\(server.pid)\n")
+        try server.awaitLog("signal 1 (SIGHUP) received")
+        server.signal(SIGTERM)
+        #expect(try server.awaitExit() == .code(0))
+        #expect(FileManager.default.fileExists(atPath: pipe))
+    }
+
+    @Test func `-s signals no stranger`() throws {
+        let server = try proxy(workers: 1).server
+        let stranger = try ChildProcess(["sleep", "100"], in: try Workspace.here())
+        for (pid, isWorker) in [(stranger.pid, false), (server.workers[0].pid, true)] {
+            try "\(pid)\n".write(toFile: server.folder + "/server.pid", atomically: true, encoding: .utf8)
+            let result = try run([ProgramUnderTest.path, "-p", server.folder, "-c", "server.conf", "-s", "stop"])
+            #expect(result.status == .code(1), "worker: \(isWorker)")
+            #expect(result.standardError.contains("[alert] kill(\(pid), 15) failed, "))
+            #expect(result.standardError.hasSuffix("no martlet master (3: No such process)\n"))
+        }
+        #expect(stranger.exitStatus == nil)
+        #expect(server.workers.count == 1)
+    }
+
     @Test func `-s sends signals by the pid file`() throws {
         let server = try proxy().server
         func send(_ word: String) throws {

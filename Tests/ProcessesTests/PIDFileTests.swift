@@ -31,6 +31,29 @@ import Testing
         #expect(throws: KernelError("open()", ENOENT)) { try PIDFile.read(path) }
     }
 
+    @Test func `what is no file is neither read nor removed at the end`() throws {
+        let path = try Workspace.here().file("a.pid")
+        try #require(mkfifo(path, 0o600) == 0)
+        try PIDFile.remove(path)
+        #expect(Files.exists(path))
+    }
+
+    @Test(arguments: [
+        ("martlet: master process /usr/sbin/martlet", true), ("martlet: mas", true), ("martlet: worker process", false),
+        ("martlet: worker", false),
+    ])
+    func `a title tells a master from its workers`(_ title: String, _ isMaster: Bool) {
+        #expect(PIDFile.isMaster(title: Array(title.utf8)) == isMaster)
+    }
+
+    @Test func `another program is no server, and who cannot be looked at may be one`() throws {
+        let stranger = try ChildProcess(["sleep", "100"], in: try Workspace.here())
+        try eventually("sleep") { ProcessView(stranger.pid).title.hasPrefix("sleep") }
+        #expect(!PIDFile.mayBeServer(stranger.pid))
+        #expect(PIDFile.mayBeServer(getpid()))
+        #expect(PIDFile.mayBeServer(.max))
+    }
+
     @Test func `another's file stays`() throws {
         let path = try Workspace.here().write("1\n", to: "a.pid")
         try PIDFile.remove(path)

@@ -25,29 +25,52 @@ package enum Files {
         return bytes
     }
 
-    /// Opens a log file: for appending, made if missing, 0644.
-    package static func openForAppending(_ path: String) throws(KernelError) -> FileDescriptor {
-        FileDescriptor(owning: try retrying("open()") {
-            kernel_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-        })
+    /// Reads at most so many bytes, also of a file that does not say its size, as those of `/proc`.
+    package static func start(of path: String, byteCount: Int) throws(KernelError) -> [UInt8] {
+        let descriptor = FileDescriptor(owning: try retrying("open()") { kernel_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor.number, $0.baseAddress, $0.count) }
+        if count < 0 { throw KernelError("read()") }
+        bytes.removeLast(byteCount - count)
+        return bytes
     }
 
     /// Writes a small file so that readers see either the old one or the new one, never half of it,
-    /// and so that a link planted under either name is not followed.
+    /// and so that a link planted under either name is not followed. A device or a pipe is written into.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(KernelError) {
+        if isSpecial(path) { return try writeInto(path, bytes, flags: 0) }
         let temporary = "\(path).\(OwnProcess.id).tmp"
         _ = unlink(temporary)
+        do throws(KernelError) {
+            try writeInto(temporary, bytes, flags: O_CREAT | O_EXCL)
+            if rename(temporary, path) != 0 { throw KernelError("rename()") }
+        } catch {
+            _ = unlink(temporary)
+            throw error
+        }
+    }
+
+    private static func writeInto(_ path: String, _ bytes: [UInt8], flags: CInt) throws(KernelError) {
         let descriptor = FileDescriptor(owning: try retrying("open()") {
-            kernel_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+            kernel_open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0o644)
         })
         // Whatever the umask was, everybody may read a pid.
-        _ = fchmod(descriptor.number, 0o644)
+        if flags & O_CREAT != 0 { _ = fchmod(descriptor.number, 0o644) }
         guard try write(bytes.span, to: descriptor.number) == bytes.count else { throw KernelError("write()", ENOSPC) }
-        if rename(temporary, path) != 0 {
-            let fault = KernelError("rename()")
-            _ = unlink(temporary)
-            throw fault
-        }
+    }
+
+    /// Whether there is something that is neither a file nor a link: it is nobody's to replace or to remove.
+    package static func isSpecial(_ path: String) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return false }
+        return ![S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT)
+    }
+
+    /// Whether two paths lead to the same file; nil where one of them cannot be looked at.
+    package static func areSame(_ path: String, _ other: String) -> Bool? {
+        var (one, two) = (stat(), stat())
+        guard stat(path, &one) == 0, stat(other, &two) == 0 else { return nil }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 
     package static func remove(_ path: String) throws(KernelError) {
@@ -63,23 +86,7 @@ package enum Files {
     /// Fails as opening the file for writing would, where it cannot be made.
     package static func checkWritableFolder(of path: String) throws(KernelError) {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open()") }
-    }
-
-    /// Gives a log file to the user that workers run as, so that they can open it again.
-    package static func setOwner(_ path: String, to user: UInt32) throws(KernelError) {
-        var status = stat()
-        if stat(path, &status) != 0 { throw KernelError("stat()") }
-        if status.st_uid != user && chown(path, user, gid_t.max) != 0 { throw KernelError("chown()") }
-        let ownerMayUse = mode_t(0o600)
-        if status.st_mode & ownerMayUse != ownerMayUse && chmod(path, status.st_mode | ownerMayUse) != 0 {
-            throw KernelError("chmod()")
-        }
-    }
-
-    /// Lets everybody connect to a socket in the file system, as nginx does.
-    package static func allowEverybody(_ path: String) throws(KernelError) {
-        if chmod(path, 0o666) != 0 { throw KernelError("chmod()") }
+        if access(folder, W_OK | X_OK) != 0 { throw KernelError("open() \"\(path)\"") }
     }
 
     /// The paths that match a shell pattern, sorted; none where nothing matches.

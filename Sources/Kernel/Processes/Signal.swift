@@ -53,11 +53,10 @@ package struct ReceivedSignal: Sendable {
 @LoopActor package final class SignalReader {
     package let source: EventSource
 
-    /// Blocks the signals, also for processes forked from here, and queues them for reading.
+    /// Blocks the signals and queues them for reading: those that wait already, too.
     package init() throws(KernelError) {
+        Self.blockAll()
         var set = Self.mask
-        sigprocmask(SIG_BLOCK, &set, nil)
-        _ = Glibc.signal(SIGPIPE, SIG_IGN)
         let descriptor = try retrying("signalfd()") {
             signalfd(-1, &set, CInt(SFD_NONBLOCK) | CInt(SFD_CLOEXEC))
         }
@@ -69,6 +68,13 @@ package struct ReceivedSignal: Sendable {
         sigemptyset(&set)
         for signal in Signal.allCases where signal != .kill { sigaddset(&set, signal.number) }
         return set
+    }
+
+    /// From now on signals wait until a reader takes them, also in processes forked from here.
+    package static func blockAll() {
+        var set = mask
+        sigprocmask(SIG_BLOCK, &set, nil)
+        _ = Glibc.signal(SIGPIPE, SIG_IGN)
     }
 
     /// What a program started from here must do first: signals reach it as they reach any other.

@@ -25,6 +25,9 @@ package struct UserAccount: Sendable, Equatable {
     }
 
     /// Becomes this user for good, with its groups and no capability left.
+    ///
+    /// Where the groups cannot be set, nginx goes on with those that it has, which are root's. That would
+    /// be a hole, so here it is as fatal as the rest.
     package func assume() throws(KernelError) {
         if setgid(group) != 0 { throw KernelError("setgid(\(group))") }
         if initgroups(name, group) != 0 { throw KernelError("initgroups(\(name), \(group))") }

@@ -20,10 +20,7 @@ package struct ListeningSocket: ~Copyable, Sendable {
             // Accepted connections inherit it, which saves each a call.
             try descriptor.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, 1, named: "setsockopt(TCP_NODELAY) \(address)")
         }
-        _ = try retrying("bind() to \(address)") {
-            address.withKernelForm { Glibc.bind(descriptor.number, $0, $1) }
-        }
-        if case .unix(let path) = address { try Files.allowEverybody(path) }
+        if address.isUnix { try descriptor.bindForEverybody(address) } else { try descriptor.bind(address) }
         let listener = ListeningSocket(descriptor: descriptor, address: address)
         if listens { try listener.listen(backlog: backlog) }
         return listener
@@ -38,6 +35,22 @@ package struct ListeningSocket: ~Copyable, Sendable {
 }
 
 extension FileDescriptor {
+    fileprivate borrowing func bind(_ address: SocketAddress) throws(KernelError) {
+        _ = try retrying("bind() to \(address)") {
+            address.withKernelForm { Glibc.bind(number, $0, $1) }
+        }
+    }
+
+    /// Binds a socket in the file system, to which everybody may connect, as nginx does. The file gets
+    /// the mode that the socket has, less the umask: no path is looked up again, which could lead to
+    /// another file by then.
+    fileprivate borrowing func bindForEverybody(_ address: SocketAddress) throws(KernelError) {
+        if fchmod(number, 0o666) != 0 { throw KernelError("chmod() \"\(address)\"") }
+        let before = umask(0)
+        defer { umask(before) }
+        try bind(address)
+    }
+
     borrowing func setOption(_ level: CInt, _ name: CInt, _ value: CInt, named call: @autoclosure () -> String) throws(KernelError) {
         var value = value
         if setsockopt(number, level, name, &value, socklen_t(MemoryLayout<CInt>.size)) != 0 { throw KernelError(call()) }

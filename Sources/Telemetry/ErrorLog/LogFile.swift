@@ -22,12 +22,14 @@ package import Kernel
     }
 
     /// Opens the path anew, after the file was moved away. Where that fails, the old one stays in use.
-    /// - Parameter owner: the user to whom the file is given, so that workers can do the same.
+    /// - Parameter owner: the user to whom root gives the file, so that workers can do the same.
     package func reopen(owner: UInt32?) throws(KernelError) {
         guard let path else { return }
-        let reopened = try Files.openForAppending(path)
-        if let owner { try Files.setOwner(path, to: owner) }
-        descriptor = consume reopened
+        if let owner {
+            descriptor = try Files.openForAppending(path, givingTo: owner)
+        } else {
+            descriptor = try Files.openForAppending(path)
+        }
     }
 
     /// Makes what this process writes to its standard error go to this file.

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import Kernel
@@ -31,6 +32,39 @@ import Testing
             #expect(try Files.read(folder + "pid") == Array("7\n".utf8))
             #expect(try Files.read(folder + "victim") == Array("safe".utf8))
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["pid", "victim"])
+        }
+    }
+
+    @Test func `a pipe is written into and stays`() throws {
+        try inFolder { (folder) throws in
+            let path = folder + "pid"
+            try #require(mkfifo(path, 0o600) == 0)
+            let reader = FileDescriptor(owning: open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC))
+            #expect(Files.isSpecial(path))
+            try Files.replace(path, with: Array("7\n".utf8))
+            var bytes = [UInt8](repeating: 0, count: 8)
+            #expect(read(reader.number, &bytes, bytes.count) == 2)
+            #expect(bytes.prefix(2) == [0x37, 0x0A])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["pid"])
+            #expect(Files.isSpecial(path))
+        }
+    }
+
+    @Test func `files, links and what is missing are nothing special`() throws {
+        try inFolder { (folder) throws in
+            try make(folder + "file", "")
+            try FileManager.default.createSymbolicLink(atPath: folder + "link", withDestinationPath: "/dev/null")
+            #expect(["file", "link", "none"].filter { Files.isSpecial(folder + $0) } == [])
+            #expect(Files.isSpecial("/dev/null"))
+        }
+    }
+
+    @Test func `the start of a file is read, whatever size it claims`() throws {
+        try inFolder { (folder) throws in
+            try make(folder + "a", "12345")
+            #expect(try Files.start(of: folder + "a", byteCount: 3) == Array("123".utf8))
+            #expect(try Files.start(of: "/proc/self/stat", byteCount: 1000).starts(with: "\(getpid()) (".utf8))
+            #expect(throws: KernelError("open()", ENOENT)) { try Files.start(of: folder + "b", byteCount: 3) }
         }
     }
 
