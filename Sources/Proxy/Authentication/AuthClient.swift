@@ -163,7 +163,7 @@ import Protocols
     fileprivate func send(_ more: [AuthQuestion]) {
         for question in more {
             question.connection = self
-            if let request = question.request { connection.enqueue(request.bytes) }
+            if let request = question.request { connection.enqueue(request.span) }
         }
         questions += more
         if isConnected { proceed() }
