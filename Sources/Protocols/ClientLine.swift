@@ -51,9 +51,9 @@ enum ResponseLine {
         do throws(ParseFault) {
             let words = try line.words(of: bytes, atMost: limit)
             guard let first = words.first, first.lowerBound == 0 else {
-                return .complete(Secret([]), byteCount: line.end)
+                return .complete(Secret(), byteCount: line.end)
             }
-            return .complete(Secret(bytes.bytes(in: first)), byteCount: line.end)
+            return .complete(Secret(bytes.extracting(first)), byteCount: line.end)
         } catch {
             return .invalid(error, byteCount: line.end)
         }

@@ -1,32 +1,94 @@
-/// Bytes that hold a password, or could: they print as `<secret>`, and are overwritten when the last
-/// holder lets go of them.
-package struct Secret: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
-    private final class Storage: Sendable {
-        // Written in deinit alone, when nobody else can read.
-        nonisolated(unsafe) private var hidden: [UInt8]
-        var bytes: [UInt8] { unsafe hidden }
-        init(_ bytes: consuming [UInt8]) { unsafe hidden = bytes }
-        deinit { unsafe overwrite(&hidden) }
+/// Bytes that hold a password, or could. They print as `<secret>`, and live only in memory that this
+/// type owns and overwrites in place when the last holder lets go of it, also when a longer text has
+/// to move. They are seen through a `Span`, which cannot outlive them, and never as an array, which
+/// could: what is made of a secret is appended to another one (`security.md`, rule 7).
+// Sendable because memory that has two holders is not written: `append` moves away from it.
+package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+    private struct Extent {
+        var count = 0
+        let capacity: Int
     }
-    private let storage: Storage
 
-    /// Takes the bytes over. The caller keeps no copy.
-    package init(_ bytes: consuming [UInt8]) { storage = Storage(bytes) }
+    private final class Storage: ManagedBuffer<Extent, UInt8> {
+        // Unsafe as all pointers are; the bytes up to `count` are this object's, which is still there.
+        deinit { unsafe withUnsafeMutablePointers { unsafe overwrite($1, count: $0.pointee.count) } }
+    }
 
-    /// The bytes, for a builder that puts them into another `Secret`, and for nothing else.
-    package var bytes: [UInt8] { storage.bytes }
-    package var isEmpty: Bool { storage.bytes.isEmpty }
-    package var count: Int { storage.bytes.count }
+    private var storage: ManagedBuffer<Extent, UInt8>
+
+    package init() { storage = Self.storage(for: 0) }
+
+    /// Copies the bytes. Their owner wipes them where they are.
+    package init(_ bytes: Span<UInt8>) {
+        storage = Self.storage(for: bytes.count)
+        append(bytes)
+    }
+
+    package var count: Int { storage.header.count }
+    package var isEmpty: Bool { count == 0 }
+
+    package var span: Span<UInt8> {
+        @_lifetime(borrow self)
+        get {
+            // Unsafe for leaving the closure with a pointer. It points into `storage`, which lives as
+            // long as the borrow that the span is tied to.
+            let bytes = unsafe storage.withUnsafeMutablePointers {
+                unsafe UnsafeBufferPointer(start: $1, count: $0.pointee.count)
+            }
+            return unsafe _overrideLifetime(Span(_unsafeElements: bytes), borrowing: self)
+        }
+    }
+
+    package mutating func append(_ byte: UInt8) {
+        makeRoom(for: 1)
+        // Unsafe as all pointers are; there is room for one byte behind the last.
+        unsafe storage.withUnsafeMutablePointers { (extent, bytes) in
+            unsafe (bytes + extent.pointee.count).initialize(to: byte)
+            unsafe extent.pointee.count += 1
+        }
+    }
+
+    package mutating func append(_ bytes: Span<UInt8>) {
+        makeRoom(for: bytes.count)
+        for index in bytes.indices { append(bytes[index]) }
+    }
+
+    /// Appends words that are no secret themselves.
+    package mutating func append(_ words: some Sequence<UInt8>) {
+        for byte in words { append(byte) }
+    }
+
+    /// Sees to it that so many bytes can be written behind the last, by this holder alone.
+    private mutating func makeRoom(for additional: Int) {
+        let needed = count + additional
+        if isKnownUniquelyReferenced(&storage) && needed <= storage.header.capacity { return }
+        var larger = Secret(capacity: max(needed, 2 * count))
+        for index in 0..<count { larger.append(span[index]) }
+        self = larger
+    }
+
+    private init(capacity: Int) { storage = Self.storage(for: capacity) }
+
+    private static func storage(for byteCount: Int) -> ManagedBuffer<Extent, UInt8> {
+        let capacity = max(byteCount, 32)
+        return Storage.create(minimumCapacity: capacity) { _ in Extent(capacity: capacity) }
+    }
 
     package var description: String { "<secret>" }
     package var customMirror: Mirror { Mirror(self, children: []) }
 
-    package static func == (left: Secret, right: Secret) -> Bool { left.storage.bytes == right.storage.bytes }
+    package static func == (left: Secret, right: Secret) -> Bool {
+        left.count == right.count && left.span.indices.allSatisfy { left.span[$0] == right.span[$0] }
+    }
 }
 
-/// Overwrites every byte. Kept out of the optimiser's sight, which would drop stores to memory that
-/// is about to be freed.
+/// Overwrites these bytes. Kept out of the optimiser's sight, which would drop stores to memory that is
+/// about to be freed. Unsafe as all pointers are: the caller owns so many bytes there.
 @inline(never) @_optimize(none)
-package func overwrite(_ bytes: inout [UInt8]) {
-    for index in bytes.indices { bytes[index] = 0 }
+private func overwrite(_ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
+    var index = 0
+    while index < count {
+        unsafe bytes[index] = 0
+        index += 1
+    }
 }

@@ -2,15 +2,16 @@
 /// early or cut it short, so that no login, password or address becomes a command of its own
 /// (`security.md`, "Faults others had").
 enum UpstreamLine {
-    /// The parts, one after another, with CR LF behind; nil where one of them holds CR, LF or NUL.
-    static func build(_ parts: [UInt8]...) -> Secret? {
-        var line: [UInt8] = []
-        line.reserveCapacity(parts.reduce(2) { $0 + $1.count })
-        for part in parts {
-            if part.contains(where: { $0 == .carriageReturn || $0 == .lineFeed || $0 == 0 }) { return nil }
-            line += part
+    /// A command of ours and its argument, with CR LF behind; nil where the argument holds CR, LF or NUL.
+    static func build(_ command: String, _ argument: Span<UInt8>) -> Secret? {
+        var line = Secret()
+        line.append(command.utf8)
+        for index in argument.indices {
+            let byte = argument[index]
+            if byte == .carriageReturn || byte == .lineFeed || byte == 0 { return nil }
+            line.append(byte)
         }
-        line += [.carriageReturn, .lineFeed]
-        return Secret(line)
+        line.append([.carriageReturn, .lineFeed])
+        return line
     }
 }

@@ -142,26 +142,29 @@ import Testing
         for secret in [password, password.base64, plain] { #expect(!log.contains(secret)) }
     }
 
-    /// Read as root from the worker's memory, in every form that the password had on its way.
-    @Test(arguments: Speech.allCases)
-    func `no password is in a worker's memory once the session needs it no more`(_ speech: Speech) throws {
-        // Unlike what the literals of this program would look like, had they got there some other way.
-        let password = "hunter" + String(UInt32.random(in: 100_000_000...999_999_999)) + "hunter"
-        let upstream = try speech.upstream()
-        let auth = try StubAuthServer { $0["Auth-User"] == "user" ? .accept(upstream.address) : .refuse("No") }
-        let proxy = try MailServer(speech, asking: auth, "proxy_smtp_auth on;")
+    /// Read as root from the worker's memory, after each mechanism, raw and as any part of base64. The
+    /// sessions are still there: accepted ones are relayed, the others may try again.
+    @Test(arguments: Speech.allCases, LoginFate.allCases)
+    func `no password is in a worker's memory once the session needs it no more`(
+        _ speech: Speech, _ fate: LoginFate
+    ) throws {
+        let upstream = try speech.upstream(fate.manner(speech))
+        let auth = try StubAuthServer { fate.answer(to: $0, upstream) }
+        let route = fate.isUpstreams ? "proxy_pass 127.0.0.1:\(upstream.port);" : "auth_http \(auth.url);"
+        let proxy = try MailServer(speech, "\(route) \(fate.mechanisms(of: speech)) proxy_smtp_auth on;")
         let worker = try proxy.server.awaitWorkers(1)[0]
-        let relaying = try proxy.client()
-        try relaying.converse(speech.login("user", password) + speech.welcome)
-        let refused = try proxy.client()
-        try refused.converse(speech.login("nobody", password) + speech.refusal("No") + "S.")
-        let plain = "\0user\0\(password)".base64
-        for form in [password, password.base64, plain, "\0nobody\0\(password)".base64] {
-            try eventually("no \(form) in memory, is there \(worker.occurrencesInMemory(of: Array(form.utf8))) times", by: .after(.seconds(3))) {
-                worker.occurrencesInMemory(of: Array(form.utf8)) == 0
+        var clients: [LineClient] = []
+        // Unlike what the literals of this program would look like, had they got there some other way.
+        let password = SecretLogin.randomDigest()
+        for login in SecretLogin.all(of: speech, password: password) where login.isPassword || !fate.isUpstreams {
+            clients.append(try login.say(to: try proxy.client(), speech, expecting: fate.isGood))
+            for form in SecretLogin.forms(of: password) + SecretLogin.forms(of: fate.replacement) {
+                try eventually("no \(form) in memory after \(login.name)", by: .after(.seconds(3))) {
+                    worker.occurrencesInMemory(of: Array(form.utf8)) == 0
+                }
             }
         }
-        try relaying.converse("C: XYZZY\nS: XYZZY")
+        if fate.isGood { try clients[0].converse("C: XYZZY\nS: XYZZY") }
     }
 
     @Test func `workers cannot be looked into by those they run as`() throws {

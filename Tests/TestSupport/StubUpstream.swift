@@ -3,7 +3,7 @@ import Foundation
 /// A step of a login at an upstream, by which a test says where it misbehaves.
 package enum UpstreamStep: Sendable, Hashable {
     case greeting
-    /// IMAP's `+` to a literal, or to an AUTHENTICATE without initial response.
+    /// The `+` to a literal of IMAP's, or to a mechanism without initial response.
     case continuation
     /// The reply that decides: to LOGIN or AUTHENTICATE, to PASS, to AUTH.
     case login
@@ -100,7 +100,7 @@ extension StubServer {
         session.notes.add(try session.text() ?? "", to: "response")
     }
 
-    /// A POP3 upstream. Notes: `login`, `password`.
+    /// A POP3 upstream. Notes: `login`, `password`, `response`.
     package static func pop3(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
             session.delivery = manner.delivery
@@ -112,6 +112,7 @@ extension StubServer {
                     session.notes.add(argument, to: "login")
                     try manner.play(.user, "+OK\r\n", on: session)
                 case "PASS", "AUTH":
+                    if name == "AUTH" { try readInitialResponse(nil, manner, session) }
                     session.notes.add(argument, to: "password")
                     try manner.play(.login, "+OK logged in\r\n", on: session)
                     if manner.accepts(.login, "+OK") { return try manner.afterLogin(session) }

@@ -68,7 +68,10 @@ extension Span where Element == UInt8 {
         return Line(content: start..<(hasReturn ? lineFeed - 1 : lineFeed), end: lineFeed + 1)
     }
 
-    /// A copy of these bytes. Whoever copies what may be a password wipes the copy.
+    /// A copy of bytes that are no secret. What may be a password is copied into a `Secret`.
+    package func bytes() -> [UInt8] { bytes(in: indices) }
+
+    /// A copy of some of the bytes, which are no secret either.
     package func bytes(in range: Range<Int>) -> [UInt8] {
         var copy: [UInt8] = []
         copy.reserveCapacity(range.count)

@@ -3,11 +3,22 @@ package enum Base64 {
     private static let alphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    /// The bytes as base64, padded. The result is allocated once, so that of a password no partial
-    /// copy stays behind.
-    package static func encode(_ bytes: Span<UInt8>) -> [UInt8] {
+    /// The bytes as base64, padded.
+    package static func encode(_ bytes: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count + 2) / 3 * 4)
+        forEachDigit(of: bytes.span) { text.append($0) }
+        return text
+    }
+
+    /// Of a secret, base64 is one too.
+    package static func encode(_ secret: Secret) -> Secret {
+        var text = Secret()
+        forEachDigit(of: secret.span) { text.append($0) }
+        return text
+    }
+
+    private static func forEachDigit(of bytes: Span<UInt8>, _ write: (UInt8) -> Void) {
         var index = 0
         while index < bytes.count {
             let length = min(3, bytes.count - index)
@@ -17,27 +28,22 @@ package enum Base64 {
             }
             for digit in 0..<4 {
                 let value = Int(group >> UInt32(18 - 6 * digit)) & 0x3F
-                text.append(digit <= length ? alphabet[value] : .equalsSign)
+                write(digit <= length ? alphabet[value] : .equalsSign)
             }
             index += length
         }
-        return text
     }
 
-    /// The bytes that this text stands for. It ends at the first `=`, whatever follows; padding may
-    /// be absent. Nil where another byte is not of the alphabet, or where a single digit is left
-    /// over; nothing of what was decoded before stays in memory then.
-    package static func decode(_ text: Span<UInt8>) -> [UInt8]? {
+    /// The bytes that this text stands for: a password, for all one can know. It ends at the first `=`,
+    /// whatever follows; padding may be absent. Nil where another byte is not of the alphabet, or where
+    /// a single digit is left over.
+    package static func decode(_ text: Span<UInt8>) -> Secret? {
         let end = text.firstIndex(of: .equalsSign) ?? text.count
         if end % 4 == 1 { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(end / 4 * 3 + 2)
+        var bytes = Secret()
         var group: UInt32 = 0
         for index in 0..<end {
-            guard let value = digitValue(text[index]) else {
-                overwrite(&bytes)
-                return nil
-            }
+            guard let value = digitValue(text[index]) else { return nil }
             group = group << 6 | value
             if index % 4 > 0 { bytes.append(UInt8(truncatingIfNeeded: group >> UInt32(6 - index % 4 * 2))) }
         }

@@ -86,25 +86,26 @@ package struct AuthRequest: Sendable {
 
     /// The request's bytes. They hold the password, so they are a secret themselves.
     package func encode() -> Secret {
-        HTTPHeaderWriter.encode { header in
-            header.requestLine(get: uri)
-            header.field("Host", host)
-            // One header more than nginx sends: servers of either HTTP version then keep the connection.
-            header.field("Connection", "keep-alive")
-            write(credentials, to: &header)
-            writeClient(to: &header)
-            if let proxyHeader { write(proxyHeader, to: &header) }
-            if let envelope = credentials.envelope { write(envelope, to: &header) }
-            if let tls { write(tls, to: &header) }
-            for extra in extraHeaders { header.field(extra.name, extra.value) }
-            header.end()
-        }
+        var header = HTTPHeaderWriter()
+        header.requestLine(get: uri)
+        header.field("Host", host)
+        // One header more than nginx sends: servers of either HTTP version then keep the connection.
+        header.field("Connection", "keep-alive")
+        write(credentials, to: &header)
+        writeClient(to: &header)
+        if let proxyHeader { write(proxyHeader, to: &header) }
+        if let envelope = credentials.envelope { write(envelope, to: &header) }
+        if let tls { write(tls, to: &header) }
+        for extra in extraHeaders { header.field(extra.name, extra.value) }
+        header.end()
+        return header.bytes
     }
 
     private func write(_ credentials: Credentials, to header: inout HTTPHeaderWriter) {
         header.field("Auth-Method", credentials.method.rawValue)
         header.field("Auth-User", credentials.login, .reversible)
-        header.field("Auth-Pass", credentials.secret?.bytes ?? [], .reversible)
+        let secret = credentials.secret ?? Secret()
+        header.field("Auth-Pass", secret.span, .reversible)
         if let salt = credentials.salt { header.field("Auth-Salt", salt) }
     }
 

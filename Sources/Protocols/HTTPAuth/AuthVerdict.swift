@@ -44,7 +44,7 @@ extension AuthResponse.Verdict {
         return .accepted(
             server: try address(server, bytes), port: try portNumber(port, bytes),
             user: user.map { HTTPText(bytes, $0).array },
-            password: password.map { Secret(HTTPText(bytes, $0).array) })
+            password: password.map { Secret(bytes.extracting($0)) })
     }
 
     private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {

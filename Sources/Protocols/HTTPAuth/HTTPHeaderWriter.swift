@@ -20,27 +20,13 @@ struct HTTPHeaderWriter {
         }
     }
 
-    /// Nil while bytes are only counted.
-    private var bytes: [UInt8]?
-    private var byteCount = 0
-
-    /// Runs `write` twice: to count the bytes, then into room for exactly as many. An array that grew
-    /// would leave a copy of the password behind in freed memory.
-    static func encode(_ write: (inout HTTPHeaderWriter) -> Void) -> Secret {
-        var counting = HTTPHeaderWriter()
-        write(&counting)
-        var writing = HTTPHeaderWriter()
-        writing.bytes = []
-        writing.bytes?.reserveCapacity(counting.byteCount)
-        write(&writing)
-        assert(writing.byteCount == counting.byteCount)
-        return writing.seal()
-    }
+    /// A secret, since a password is written too.
+    private(set) var bytes = Secret()
 
     /// `GET URI HTTP/1.0`. The old version, as in nginx, promises that answers are never chunked.
     mutating func requestLine(get uri: [UInt8]) {
         literal("GET ")
-        value(uri, .controls)
+        value(uri.span, .controls)
         literal(" HTTP/1.0\r\n")
     }
 
@@ -49,6 +35,10 @@ struct HTTPHeaderWriter {
     }
 
     mutating func field(_ name: String, _ content: [UInt8], _ escaping: Escaping = .controls) {
+        field(name, content.span, escaping)
+    }
+
+    mutating func field(_ name: String, _ content: Span<UInt8>, _ escaping: Escaping) {
         literal(name)
         literal(": ")
         value(content, escaping)
@@ -57,38 +47,27 @@ struct HTTPHeaderWriter {
 
     /// A header whose name is configured too.
     mutating func field(_ name: [UInt8], _ content: [UInt8]) {
-        value(name, .controls)
+        value(name.span, .controls)
         literal(": ")
-        value(content, .controls)
+        value(content.span, .controls)
         literal("\r\n")
     }
 
     mutating func end() { literal("\r\n") }
 
     /// Words of ours, written as they are.
-    private mutating func literal(_ text: String) {
-        byteCount += text.utf8.count
-        bytes?.append(contentsOf: text.utf8)
-    }
+    private mutating func literal(_ text: String) { bytes.append(text.utf8) }
 
-    private mutating func value(_ content: [UInt8], _ escaping: Escaping) {
-        for byte in content {
+    private mutating func value(_ content: Span<UInt8>, _ escaping: Escaping) {
+        for index in content.indices {
+            let byte = content[index]
             if escaping.applies(to: byte) {
-                append(Escaping.percent)
-                append(Self.hexDigit(byte >> 4))
-                append(Self.hexDigit(byte & 0x0F))
+                bytes.append([Escaping.percent, Self.hexDigit(byte >> 4), Self.hexDigit(byte & 0x0F)])
             } else {
-                append(byte)
+                bytes.append(byte)
             }
         }
     }
-
-    private mutating func append(_ byte: UInt8) {
-        byteCount += 1
-        bytes?.append(byte)
-    }
-
-    private consuming func seal() -> Secret { Secret(bytes ?? []) }
 
     private static func hexDigit(_ nibble: UInt8) -> UInt8 {
         nibble < 10 ? nibble + UInt8(ascii: "0") : nibble - 10 + UInt8(ascii: "A")

@@ -146,30 +146,31 @@ extension IMAPClientDialogue {
     }
 
     private mutating func logIn(_ command: IMAPCommand) -> Decision {
-        guard command.arguments.count == 2, !command.arguments[0].isEmpty else { return refuseCommand(command.tag) }
-        let login = command.arguments[0].bytes
+        guard command.arguments.count == 2 else { return refuseCommand(command.tag) }
+        let (login, password) = (command.arguments[0], command.arguments[1])
+        if login.isEmpty { return refuseCommand(command.tag) }
         return authenticate(
-            command.tag, Credentials(method: .plain, login: login, secret: command.arguments[1]))
+            command.tag, Credentials(method: .plain, login: login.span.bytes(), secret: password))
     }
 
     private mutating func beginExchange(_ command: IMAPCommand) -> Decision {
-        guard let mechanism = command.arguments.first?.bytes, command.arguments.count <= 2 else {
+        guard let mechanism = command.arguments.first, command.arguments.count <= 2 else {
             return refuseCommand(command.tag)
         }
         let (outcome, exchange) = SASLExchange.begin(
             mechanism.span, enabled: server.auth,
-            initialResponse: command.arguments.dropFirst().first?.bytes, salt: salt)
+            initialResponse: command.arguments.dropFirst().first, salt: salt)
         return follow(outcome, of: exchange, tag: command.tag)
     }
 
     private mutating func take(_ response: Secret) -> Decision {
         switch state {
         case .negotiating(let tag, var exchange):
-            let outcome = exchange.receive(response.bytes)
+            let outcome = exchange.receive(response.span)
             return follow(outcome, of: exchange, tag: tag)
         case .explaining(let tag, let refusal):
             state = .idle
-            return (refusal.end(on: response.bytes, invalid: IMAPReply.invalidCommand(tag)), nil)
+            return (refusal.end(on: response.span, invalid: IMAPReply.invalidCommand(tag)), nil)
         case .reading, .authenticating:
             return refuseCommand(tag)
         }

@@ -212,15 +212,14 @@ extension IMAPCommand.Scan {
 
     /// Copies an argument, without the backslashes that quote.
     static func secret(_ argument: Argument, in bytes: Span<UInt8>) -> Secret {
-        guard argument.hasEscapes else { return Secret(bytes.bytes(in: argument.range)) }
-        var text: [UInt8] = []
-        text.reserveCapacity(argument.range.count)
+        guard argument.hasEscapes else { return Secret(bytes.extracting(argument.range)) }
+        var text = Secret()
         var isEscaped = false
         for index in argument.range {
             isEscaped = !isEscaped && bytes[index] == .backslash
             if !isEscaped { text.append(bytes[index]) }
         }
-        return Secret(text)
+        return text
     }
 }
 

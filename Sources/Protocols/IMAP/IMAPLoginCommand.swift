@@ -8,9 +8,8 @@ struct IMAPLoginCommand: Sendable {
     }
 
     private(set) var parts: [Part] = []
-    /// The part that is being written, and how long it may become: it must not move on the way,
-    /// since what it leaves behind would be a stray copy of a password.
-    private var line: [UInt8] = []
+    /// The part that is being written.
+    private var line = Secret()
     private var activity = "sending LOGIN command to upstream"
 
     /// Lines of commands should not be much longer than 1000 bytes (RFC 2683, section 3.2.1.5).
@@ -18,13 +17,11 @@ struct IMAPLoginCommand: Sendable {
 
     /// `LOGIN` with each value as a quoted string where it can be one, and as a literal elsewhere.
     init(tag: [UInt8], login: [UInt8], password: Secret, offers: IMAPUpstreamOffers) {
-        let capacity = tag.count + 2 * (login.count + password.count) + 64
-        startLine(capacity)
-        line += tag
-        line += " LOGIN ".utf8
-        append(login, offers, capacity, as: "sending user name to upstream")
+        line.append(tag)
+        line.append(" LOGIN ".utf8)
+        append(login.span, offers, as: "sending user name to upstream")
         line.append(.space)
-        append(password.bytes, offers, capacity, as: "sending password to upstream")
+        append(password.span, offers, as: "sending password to upstream")
         endPart()
     }
 
@@ -32,51 +29,41 @@ struct IMAPLoginCommand: Sendable {
     /// where the upstream takes it there (RFC 4959).
     init(tag: [UInt8], token: OAuthLogin, mechanism: String, offers: IMAPUpstreamOffers) {
         activity = "sending AUTH to upstream"
-        let capacity = tag.count + token.response.count + mechanism.utf8.count + 64
-        startLine(capacity)
-        line += tag
-        line += " AUTHENTICATE \(mechanism)".utf8
+        line.append(tag)
+        line.append(" AUTHENTICATE \(mechanism)".utf8)
         if offers.initialResponse {
             line.append(.space)
         } else {
             endPart()
-            startLine(capacity)
         }
-        line += token.response.bytes
+        line.append(token.response.span)
         endPart()
     }
 
-    private mutating func startLine(_ capacity: Int) {
-        line = []
-        line.reserveCapacity(capacity)
-    }
-
     private mutating func endPart() {
-        line += [.carriageReturn, .lineFeed]
-        parts.append(Part(bytes: Secret(line), activity: activity))
-        line = []
+        line.append([.carriageReturn, .lineFeed])
+        parts.append(Part(bytes: line, activity: activity))
+        line = Secret()
     }
 
-    private mutating func append(
-        _ value: [UInt8], _ offers: IMAPUpstreamOffers, _ capacity: Int, as next: String
-    ) {
-        if value.count <= Self.maxQuotedLength && value.allSatisfy(\.isPrintableASCII) {
+    private mutating func append(_ value: Span<UInt8>, _ offers: IMAPUpstreamOffers, as next: String) {
+        if value.count <= Self.maxQuotedLength && value.indices.allSatisfy({ value[$0].isPrintableASCII }) {
             appendQuoted(value)
         } else if value.count <= offers.longestUnpromptedLiteral {
-            line += "{\(value.count)+}\r\n".utf8
-            line += value
+            line.append("{\(value.count)+}\r\n".utf8)
+            line.append(value)
         } else {
-            line += "{\(value.count)}".utf8
+            line.append("{\(value.count)}".utf8)
             endPart()
             activity = next
-            startLine(capacity)
-            line += value
+            line.append(value)
         }
     }
 
-    private mutating func appendQuoted(_ value: [UInt8]) {
+    private mutating func appendQuoted(_ value: Span<UInt8>) {
         line.append(.quote)
-        for byte in value {
+        for index in value.indices {
+            let byte = value[index]
             if byte == .quote || byte == .backslash { line.append(.backslash) }
             line.append(byte)
         }

@@ -88,11 +88,11 @@ package struct POP3ClientDialogue: ClientDialogue {
     private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
         switch (state, input) {
         case (.negotiating(var exchange), .response(let response)):
-            let outcome = exchange.receive(response.bytes)
+            let outcome = exchange.receive(response.span)
             return follow(outcome, of: exchange)
         case (.explaining(let refusal), .response(let response)):
             state = .idle
-            return (refusal.end(on: response.bytes, invalid: POP3Reply.invalidCommand), nil)
+            return (refusal.end(on: response.span, invalid: POP3Reply.invalidCommand), nil)
         case (_, .command(let command)):
             return perform(command, overTLS: overTLS)
         case (_, .response):
@@ -122,7 +122,7 @@ package struct POP3ClientDialogue: ClientDialogue {
             return (.reply(server.mechanismList), nil)
         case (.idle, .auth(let mechanism, let response)):
             let (outcome, exchange) = SASLExchange.begin(
-                mechanism.span, enabled: server.auth, initialResponse: response?.bytes, salt: salt)
+                mechanism.span, enabled: server.auth, initialResponse: response, salt: salt)
             return follow(outcome, of: exchange)
         case (.idle, .stls) where server.policy.startTLS != .off && !overTLS:
             return (.startTLS(after: POP3Reply.success), nil)

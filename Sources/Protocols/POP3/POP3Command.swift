@@ -32,7 +32,7 @@ package enum POP3Command: Equatable, Sendable {
             return .user(bytes.bytes(in: name))
         case "PASS":
             guard let password = try line.rest(of: bytes, after: verb) else { return .misused }
-            return .pass(Secret(bytes.bytes(in: password)))
+            return .pass(Secret(bytes.extracting(password)))
         default:
             let words = try line.words(of: bytes, atMost: 1 + maxArguments)
             return try command(verb, with: words.dropFirst(), of: bytes)
@@ -43,12 +43,14 @@ package enum POP3Command: Equatable, Sendable {
     private static func command(
         _ verb: String, with arguments: ArraySlice<Range<Int>>, of bytes: Span<UInt8>
     ) throws(ParseFault) -> POP3Command {
-        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: arguments[arguments.startIndex + index]) }
+        func place(_ index: Int) -> Range<Int> { arguments[arguments.startIndex + index] }
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: place(index)) }
+        func secret(_ index: Int) -> Secret { Secret(bytes.extracting(place(index))) }
         return switch (verb, arguments.count) {
-        case ("APOP", 2): .apop(user: argument(0), digest: Secret(argument(1)))
+        case ("APOP", 2): .apop(user: argument(0), digest: secret(1))
         case ("AUTH", 0): .listMechanisms
         case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
-        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: secret(1))
         case ("APOP", _), ("AUTH", _): .misused
         case ("CAPA", _): .capa
         case ("NOOP", _): .noop

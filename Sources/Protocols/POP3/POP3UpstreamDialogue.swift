@@ -40,15 +40,15 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     }
 
     private static func password(_ password: Secret, of user: [UInt8]) -> Login? {
-        guard let user = UpstreamLine.build(Array("USER ".utf8), user),
-            let pass = UpstreamLine.build(Array("PASS ".utf8), password.bytes)
+        guard let user = UpstreamLine.build("USER ", user.span),
+            let pass = UpstreamLine.build("PASS ", password.span)
         else { return nil }
         return .password(user: user, pass: pass)
     }
 
     private static func token(_ token: Secret, of user: [UInt8], by mechanism: any OAuthMechanism.Type) -> Login? {
         guard let login = OAuthLogin(token, of: user, by: mechanism),
-            let auth = UpstreamLine.build(Array("AUTH ".utf8), Array(mechanism.name.utf8))
+            let auth = UpstreamLine.build("AUTH ", Array(mechanism.name.utf8).span)
         else { return nil }
         return .token(auth: auth, login)
     }

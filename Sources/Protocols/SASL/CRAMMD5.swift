@@ -14,12 +14,12 @@ package struct CRAMMD5: SASLMechanism {
 
     package var firstChallenge: [UInt8] { salt }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let space = response.firstIndex(of: .space), response.count - space - 1 == Self.digestLength else {
             return .malformed(note: "client sent invalid CRAM-MD5 hash in AUTH CRAM-MD5 command")
         }
-        let digest = Secret(Array(response[(space + 1)...]))
+        let digest = Secret(response.extracting((space + 1)..<response.count))
         return .credentials(
-            Credentials(method: .cramMD5, login: Array(response[..<space]), secret: digest, salt: salt))
+            Credentials(method: .cramMD5, login: response.bytes(in: 0..<space), secret: digest, salt: salt))
     }
 }

@@ -12,7 +12,7 @@ package struct External: SASLMechanism {
     /// nginx's word: clients that know no challenge of EXTERNAL take it for LOGIN's.
     package var firstChallenge: [UInt8] { Array("Username:".utf8) }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
-        .credentials(Credentials(method: .external, login: response, secret: nil))
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
+        .credentials(Credentials(method: .external, login: response.bytes(), secret: nil))
     }
 }

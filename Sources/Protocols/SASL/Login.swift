@@ -17,10 +17,10 @@ package struct Login: SASLMechanism {
 
     package var firstChallenge: [UInt8] { Array("Username:".utf8) }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         switch state {
         case .awaitingLogin:
-            state = .awaitingPassword(login: response)
+            state = .awaitingPassword(login: response.bytes())
             return .challenge(Array("Password:".utf8))
         case .awaitingPassword(let login):
             return .credentials(Credentials(method: .plain, login: login, secret: Secret(response)))

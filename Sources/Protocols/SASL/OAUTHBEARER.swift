@@ -12,7 +12,7 @@ package struct OAUTHBEARER: OAuthMechanism {
 
     package var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let login = Self.login(in: response) else {
             return .malformed(note: "client sent invalid login in AUTH OAUTHBEARER command")
         }
@@ -23,13 +23,12 @@ package struct OAUTHBEARER: OAuthMechanism {
     }
 
     /// The second field of the GS2 header, which a comma ends before the first pair (RFC 5801, section 4).
-    private static func login(in response: [UInt8]) -> [UInt8]? {
-        let fields = response.prefix { $0 != .startOfHeading }
-            .split(separator: .comma, maxSplits: 2, omittingEmptySubsequences: false)
-        guard fields.count == 3, fields[1].count > 2,
-            fields[1].prefix(2).map(\.lowercased) == Array("a=".utf8)
+    private static func login(in response: Span<UInt8>) -> [UInt8]? {
+        let header = response.extracting(0..<(response.firstIndex(of: .startOfHeading) ?? response.count))
+        guard let first = header.firstIndex(of: .comma), header.hasKeyword("a=", at: first + 1),
+            let second = header.firstIndex(of: .comma, from: first + 3), second > first + 3
         else { return nil }
-        return unescape(fields[1].dropFirst(2))
+        return unescape(header.bytes(in: (first + 3)..<second)[...])
     }
 
     private static func unescape(_ name: ArraySlice<UInt8>) -> [UInt8]? {
@@ -51,11 +50,11 @@ package struct OAUTHBEARER: OAuthMechanism {
     }
 
     /// The token of the first pair that has one. Each pair ends with ^A, the last one too.
-    private static func token(in response: [UInt8]) -> Secret? {
+    private static func token(in response: Span<UInt8>) -> Secret? {
         var start = response.firstIndex(of: .startOfHeading).map { $0 + 1 }
-        while let pairStart = start, let pairEnd = response[pairStart...].firstIndex(of: .startOfHeading) {
+        while let pairStart = start, let pairEnd = response.firstIndex(of: .startOfHeading, from: pairStart) {
             if let token = BearerPair.token(in: response, pairStart..<pairEnd), !token.isEmpty {
-                return Secret(Array(response[token]))
+                return Secret(response.extracting(token))
             }
             start = pairEnd + 1
         }
@@ -78,5 +77,5 @@ package struct OAUTHBEARER: OAuthMechanism {
     /// A single ^A (RFC 7628, section 3.2.3).
     package static let answerToError = Array("AQ==".utf8)
 
-    package static func isAnswerToError(_ line: [UInt8]) -> Bool { line.starts(with: answerToError) }
+    package static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.hasBytes(answerToError) }
 }

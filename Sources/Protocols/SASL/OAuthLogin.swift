@@ -11,10 +11,16 @@ struct OAuthLogin: Sendable {
     }
 
     /// The response as a line of its own.
-    var responseLine: Secret { Secret(response.bytes + [.carriageReturn, .lineFeed]) }
+    var responseLine: Secret { Self.line(response) }
 
     /// What is said to the upstream's explanation of a refusal, which the refusal itself follows.
-    var answerToError: Secret { Secret(mechanism.answerToError + [.carriageReturn, .lineFeed]) }
+    var answerToError: Secret { Self.line(Secret(mechanism.answerToError.span)) }
+
+    private static func line(_ text: Secret) -> Secret {
+        var line = text
+        line.append([.carriageReturn, .lineFeed])
+        return line
+    }
 }
 
 extension Credentials {

@@ -11,7 +11,7 @@ package protocol OAuthMechanism: SASLMechanism {
     static var answerToError: [UInt8] { get }
 
     /// Whether the client's line is that answer, so that the final reply can follow.
-    static func isAnswerToError(_ line: [UInt8]) -> Bool
+    static func isAnswerToError(_ line: Span<UInt8>) -> Bool
 }
 
 extension AuthMethod {
@@ -30,23 +30,21 @@ enum BearerPair {
     static let prefix = "auth=Bearer "
 
     /// The token of a pair, whose end has been found already. May be empty.
-    static func token(in response: [UInt8], _ pair: Range<Int>) -> Range<Int>? {
+    static func token(in response: Span<UInt8>, _ pair: Range<Int>) -> Range<Int>? {
         let start = pair.lowerBound + prefix.utf8.count
-        guard start <= pair.upperBound, response.span.hasKeyword(prefix, at: pair.lowerBound) else { return nil }
+        guard start <= pair.upperBound, response.hasKeyword(prefix, at: pair.lowerBound) else { return nil }
         return start..<pair.upperBound
     }
 
     /// A header that names the login, the pair with the token, and the end, as base64.
     static func response(header: [UInt8], token: Secret) -> Secret? {
-        if header.contains(.startOfHeading) || token.bytes.contains(.startOfHeading) { return nil }
-        var response: [UInt8] = []
-        response.reserveCapacity(header.count + prefix.utf8.count + token.count + 3)
-        response += header
+        if header.contains(.startOfHeading) || token.span.firstIndex(of: .startOfHeading) != nil { return nil }
+        var response = Secret()
+        response.append(header)
         response.append(.startOfHeading)
-        response += prefix.utf8
-        response += token.bytes
-        response += [.startOfHeading, .startOfHeading]
-        defer { overwrite(&response) }
-        return Secret(Base64.encode(response.span))
+        response.append(prefix.utf8)
+        response.append(token.span)
+        response.append([.startOfHeading, .startOfHeading])
+        return Base64.encode(response)
     }
 }

@@ -20,7 +20,7 @@ struct OAuthRefusal: Sendable {
     }
 
     /// The client's line is the mechanism's answer or nonsense; either ends the login.
-    func end(on response: [UInt8], invalid: [UInt8]) -> ClientAction {
+    func end(on response: Span<UInt8>, invalid: [UInt8]) -> ClientAction {
         let answer = mechanism.isAnswerToError(response) ? reply : invalid
         return closes ? .close(after: answer) : .reply(answer)
     }

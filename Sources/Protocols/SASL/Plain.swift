@@ -11,29 +11,27 @@ package struct Plain: SASLMechanism {
 
     package var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let first = response.firstIndex(of: 0), first + 1 < response.count else {
             return .malformed(note: "client sent invalid login in AUTH PLAIN command")
         }
-        guard let second = response[(first + 1)...].firstIndex(of: 0) else {
+        guard let second = response.firstIndex(of: 0, from: first + 1) else {
             return .malformed(note: "client sent invalid password in AUTH PLAIN command")
         }
-        let login = Array(response[(first + 1)..<second])
-        let password = Secret(Array(response[(second + 1)...]))
+        let login = response.bytes(in: (first + 1)..<second)
+        let password = Secret(response.extracting((second + 1)..<response.count))
         return .credentials(Credentials(method: .plain, login: login, secret: password))
     }
 
     /// What a client says to log in, base64. Nil where login or password hold a NUL, which would end
     /// its field.
     package static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
-        if login.contains(0) || password.bytes.contains(0) { return nil }
-        var message: [UInt8] = []
-        message.reserveCapacity(login.count + password.count + 2)
+        if login.contains(0) || password.span.firstIndex(of: 0) != nil { return nil }
+        var message = Secret()
         message.append(0)
-        message += login
+        message.append(login)
         message.append(0)
-        message += password.bytes
-        defer { overwrite(&message) }
-        return Secret(Base64.encode(message.span))
+        message.append(password.span)
+        return Base64.encode(message)
     }
 }

@@ -15,20 +15,20 @@ package struct SASLExchange: Sendable {
     /// - Parameters:
     ///   - name: the mechanism as the client wrote it, in any case.
     ///   - enabled: the keywords that the server's directive lists.
-    ///   - initialResponse: base64, nil where the client sent none. The caller wipes it.
+    ///   - initialResponse: base64, nil where the client sent none.
     /// - Returns: the first outcome, and the exchange if it goes on.
     package static func begin(
-        _ name: Span<UInt8>, enabled: [String], initialResponse: [UInt8]?, salt: [UInt8]
+        _ name: Span<UInt8>, enabled: [String], initialResponse: Secret?, salt: [UInt8]
     ) -> (Outcome, SASLExchange?) {
         guard let type = mechanism(named: name), type.isAlwaysAccepted || enabled.contains(type.keyword) else {
             return (.failed(note: nil), nil)
         }
         var exchange = SASLExchange(mechanism: type.init(salt: salt))
         guard let initialResponse else {
-            return (.challenge(Base64.encode(exchange.mechanism.firstChallenge.span)), exchange)
+            return (.challenge(Base64.encode(exchange.mechanism.firstChallenge)), exchange)
         }
         if !type.takesInitialResponse { return (.failed(note: nil), nil) }
-        let outcome = exchange.receive(initialResponse)
+        let outcome = exchange.receive(initialResponse.span)
         if case .challenge = outcome { return (outcome, exchange) }
         return (outcome, nil)
     }
@@ -38,16 +38,14 @@ package struct SASLExchange: Sendable {
         return nil
     }
 
-    /// Takes the client's next line, base64, without its end and cut at the first space. The caller
-    /// wipes the line; what was decoded from it is wiped here.
-    package mutating func receive(_ line: [UInt8]) -> Outcome {
-        guard var response = Base64.decode(line.span) else {
+    /// Takes the client's next line, base64, without its end and cut at the first space.
+    package mutating func receive(_ line: Span<UInt8>) -> Outcome {
+        guard let response = Base64.decode(line) else {
             let name = type(of: mechanism).name
             return .failed(note: "client sent invalid base64 encoding in AUTH \(name) command")
         }
-        defer { overwrite(&response) }
-        switch mechanism.receive(response) {
-        case .challenge(let challenge): return .challenge(Base64.encode(challenge.span))
+        switch mechanism.receive(response.span) {
+        case .challenge(let challenge): return .challenge(Base64.encode(challenge))
         case .credentials(let credentials): return .credentials(credentials)
         case .malformed(let note): return .failed(note: note)
         }

@@ -16,8 +16,8 @@ package protocol SASLMechanism: Sendable {
 
     /// What the server says first where the client has sent no initial response, before base64.
     var firstChallenge: [UInt8] { get }
-    /// Takes a decoded response.
-    mutating func receive(_ response: [UInt8]) -> SASLStep
+    /// Takes a decoded response. The caller wipes it.
+    mutating func receive(_ response: Span<UInt8>) -> SASLStep
 }
 
 package enum SASLStep: Sendable, Equatable {

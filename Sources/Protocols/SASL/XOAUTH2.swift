@@ -14,23 +14,23 @@ package struct XOAUTH2: OAuthMechanism {
 
     package var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: [UInt8]) -> SASLStep {
+    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let separator = response.firstIndex(of: .startOfHeading),
-            response.span.hasKeyword(Self.userPrefix), separator >= Self.userPrefix.utf8.count
+            response.hasKeyword(Self.userPrefix), separator >= Self.userPrefix.utf8.count
         else {
             return .malformed(note: "client sent invalid login in AUTH XOAUTH2 command")
         }
-        let login = Array(response[Self.userPrefix.utf8.count..<separator])
+        let login = response.bytes(in: Self.userPrefix.utf8.count..<separator)
         // The token is one field: what stands behind another separator would be a field of its own.
         let end = response.count - 2
-        guard end > separator, response[(separator + 1)...].firstIndex(of: .startOfHeading) == end,
+        guard end > separator, response.firstIndex(of: .startOfHeading, from: separator + 1) == end,
             response[end + 1] == .startOfHeading,
             let token = BearerPair.token(in: response, (separator + 1)..<end)
         else {
             return .malformed(note: "client sent invalid token in AUTH XOAUTH2 command")
         }
         return .credentials(
-            Credentials(method: Self.method, login: login, secret: Secret(Array(response[token]))))
+            Credentials(method: Self.method, login: login, secret: Secret(response.extracting(token))))
     }
 
     package static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
@@ -39,5 +39,5 @@ package struct XOAUTH2: OAuthMechanism {
 
     package static let answerToError: [UInt8] = []
 
-    package static func isAnswerToError(_ line: [UInt8]) -> Bool { line.isEmpty }
+    package static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.isEmpty }
 }

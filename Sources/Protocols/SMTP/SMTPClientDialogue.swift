@@ -94,11 +94,11 @@ package struct SMTPClientDialogue: ClientDialogue {
     private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
         switch (state, input) {
         case (.negotiating(var exchange), .response(let response)):
-            let outcome = exchange.receive(response.bytes)
+            let outcome = exchange.receive(response.span)
             return follow(outcome, of: exchange)
         case (.explaining(let refusal), .response(let response)):
             state = .idle
-            return (refusal.end(on: response.bytes, invalid: SMTPReply.invalidCommand), nil)
+            return (refusal.end(on: response.span, invalid: SMTPReply.invalidCommand), nil)
         case (_, .command(let command)):
             return perform(command, overTLS: overTLS)
         case (_, .response):
@@ -148,7 +148,7 @@ package struct SMTPClientDialogue: ClientDialogue {
 
     private mutating func beginAuth(_ mechanism: [UInt8], _ response: Secret?) -> Decision {
         let (outcome, exchange) = SASLExchange.begin(
-            mechanism.span, enabled: server.auth, initialResponse: response?.bytes, salt: salt)
+            mechanism.span, enabled: server.auth, initialResponse: response, salt: salt)
         return follow(outcome, of: exchange)
     }
 

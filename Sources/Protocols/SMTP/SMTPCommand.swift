@@ -40,12 +40,13 @@ package enum SMTPCommand: Equatable, Sendable {
         let words = try line.words(of: bytes, atMost: 1 + maxArguments)
         // Arguments are copied only into a command that keeps them: any of them may be a password.
         func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: words[1 + index]) }
+        func secret(_ index: Int) -> Secret { Secret(bytes.extracting(words[1 + index])) }
         return switch (verb, words.count - 1) {
         case ("HELO", let count): .helo(count == 1 ? argument(0) : nil)
         case ("EHLO", let count): .ehlo(count == 1 ? argument(0) : nil)
         case ("AUTH", 0): .bareAuth
         case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)
-        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: Secret(argument(1)))
+        case ("AUTH", 2): .auth(mechanism: argument(0), initialResponse: secret(1))
         case ("AUTH", _): .overfullAuth
         case ("MAIL", _): .mail(EnvelopeLine(words, of: bytes))
         case ("RCPT", _): .rcpt(EnvelopeLine(words, of: bytes))

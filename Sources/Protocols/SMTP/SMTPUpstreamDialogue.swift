@@ -148,7 +148,7 @@ extension SMTPUpstreamDialogue {
         private func hello() throws(Obstacle) -> [Command] {
             // An upstream that is to judge credentials takes AUTH after EHLO alone (RFC 4954, section 3).
             let needsESMTP = client.speaksESMTP || policy.sendsXCLIENT || asksUpstream
-            return [try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName)]
+            return [try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName.span)]
         }
 
         /// XCLIENT, and the client's own greeting for the session that begins anew with it.
@@ -159,25 +159,25 @@ extension SMTPUpstreamDialogue {
                 attributes += Array(" LOGIN=".utf8) + XText.encode(credentials.login)
             }
             attributes += Array(" NAME=".utf8) + XText.encode(route.clientHost)
-            let introduction = try command(.xclient, "XCLIENT ", attributes)
+            let introduction = try command(.xclient, "XCLIENT ", attributes.span)
             guard let helo = client.helo else { return [introduction] }
-            return [introduction, try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo)]
+            return [introduction, try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)]
         }
 
         private func login() throws(Obstacle) -> [Command] {
             if let envelope = credentials.envelope {
-                return [try command(.sender, "", envelope.from), try command(.recipient, "", envelope.to)]
+                return [try command(.sender, "", envelope.from.span), try command(.recipient, "", envelope.to.span)]
             }
             guard asksUpstream else { return [] }
             guard let secret = credentials.password(for: route) else { throw .noPassword }
             if route.upstreamDecides, let mechanism = credentials.method.oauthMechanism {
                 guard let login = OAuthLogin(secret, of: credentials.login, by: mechanism) else { throw .unspeakable }
-                return [try command(.token(login), "AUTH \(mechanism.name) ", login.response.bytes)]
+                return [try command(.token(login), "AUTH \(mechanism.name) ", login.response.span)]
             }
             guard let response = Plain.initialResponse(login: credentials.login, password: secret) else {
                 throw .unspeakable
             }
-            return [try command(.plain, "AUTH PLAIN ", response.bytes)]
+            return [try command(.plain, "AUTH PLAIN ", response.span)]
         }
 
         /// Whether the credentials are put to the upstream. A message without a login has none.
@@ -185,8 +185,8 @@ extension SMTPUpstreamDialogue {
             credentials.method != .none && (policy.proxiesSMTPAuth || route.upstreamDecides)
         }
 
-        private func command(_ purpose: Purpose, _ verb: String, _ argument: [UInt8]) throws(Obstacle) -> Command {
-            guard let line = UpstreamLine.build(Array(verb.utf8), argument) else { throw .unspeakable }
+        private func command(_ purpose: Purpose, _ verb: String, _ argument: Span<UInt8>) throws(Obstacle) -> Command {
+            guard let line = UpstreamLine.build(verb, argument) else { throw .unspeakable }
             return Command(purpose: purpose, line: line)
         }
     }

@@ -182,7 +182,7 @@ import Protocols
         idleTimer.stop()
         for question in more {
             question.connection = self
-            if let request = question.request { connection.enqueue(request.bytes) }
+            if let request = question.request { connection.enqueue(request.span) }
         }
         questions += more
         if isConnected { proceed() }

@@ -73,6 +73,7 @@ import Kernel
 
     /// Puts bytes behind those that are to be sent. They go with the next `flush`.
     func enqueue(_ bytes: [UInt8]) { output.append(bytes) }
+    func enqueue(_ bytes: Span<UInt8>) { output.append(bytes) }
 
     /// Sends what waits, as far as the kernel takes it.
     func flush() {

@@ -24,7 +24,7 @@ extension Session {
             case .awaitInput:
                 try await readReply(from: upstream)
             case .send(let line):
-                upstream.enqueue(line.bytes)
+                upstream.enqueue(line.span)
                 try await flush(upstream)
             case .accepted(let reply):
                 return .accepted(upstream, reply: reply)

@@ -20,7 +20,7 @@ import Testing
             client = AuthClient(server.address, worker: worker, maximumConnections: connections)
         }
 
-        func ask(_ word: String) -> Proxy.AuthQuestion { client.ask(Secret(Array("\(word)\n".utf8)), waiter: waiter) }
+        func ask(_ word: String) -> Proxy.AuthQuestion { client.ask(Secret(Array("\(word)\n".utf8).span), waiter: waiter) }
 
         /// Asks, and lets the server hear it.
         func ask(_ words: String..., heardAs heard: [String]) throws -> [Proxy.AuthQuestion] {
