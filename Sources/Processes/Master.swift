@@ -99,6 +99,9 @@ import Telemetry
             // The worker accepts on descriptors of its own.
             self.cycle.closeListeners()
             outgoing?.cycle.closeListeners()
+            // Nor does it write to any logs but its own generation's.
+            self.cycle = cycle
+            outgoing = nil
             try worker.run()
         } catch {
             log.write(.emerg, error)

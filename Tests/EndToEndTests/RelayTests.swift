@@ -119,27 +119,6 @@ import Testing
         try proxy.server.awaitLog("proxied session done")
     }
 
-    @Test(arguments: ["epoll", "poll"])
-    func `what an upstream sent before it closed arrives, though the client talks on`(_ method: String) throws {
-        let cargo = Self.cargo(2 * Self.megabyte, seed: 7)
-        let hasSent = DispatchSemaphore(value: 0)
-        let upstream = try StubServer.imap(UpstreamManner(afterLogin: {
-            _ = try $0.line()
-            try $0.send(cargo)
-            hasSent.signal()
-        }))
-        let client = try MailServer(.imap, accepting: upstream, events: "use \(method);").loggedInClient(.imap)
-        try client.send("ZZZZ\r\n")
-        #expect(hasSent.wait(timeout: .now() + 20) == .success)
-        var received: [UInt8] = []
-        for _ in 0..<4 {
-            try client.send("NOOP\r\n")
-            received += try client.bytes(200_000)
-        }
-        received += try client.rest(by: .after(.seconds(60)))
-        #expect(Self.areEqual(received, cargo))
-    }
-
     @Test(arguments: [true, false])
     func `a client that vanishes takes its upstream's connection with it`(_ isReset: Bool) throws {
         let upstream = try StubServer.imap()

@@ -146,7 +146,7 @@ import Testing
         try onLoop {
             let bench = try Bench(room: 1)
             let client = bench.worker.authClient(for: bench.server.address)
-            let question = client.ask(Secret(Array("a\n".utf8)), waiter: Waiter())
+            let question = client.ask(Secret(Array("a\n".utf8).span), waiter: Waiter())
             try bench.hear(["a\n"])
             #expect(!bench.worker.takeConnection())
             bench.refuse("A", on: 0)

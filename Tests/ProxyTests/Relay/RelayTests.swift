@@ -137,6 +137,23 @@ import Testing
     }
 
     @Test(arguments: [true, false])
+    func `what one side says still arrives, though it takes nothing any longer`(_ isUpstream: Bool) throws {
+        try onLoop {
+            let bench = try Bench()
+            let (deaf, other) = isUpstream ? (bench.upstream, bench.client) : (bench.client, bench.upstream)
+            #expect(shutdown(deaf.number, CInt(SHUT_RD)) == 0)
+            other.say("unheard")
+            try takeTurn()
+            deaf.say("last words")
+            #expect(try bench.hear(other, 10) == Array("last words".utf8))
+            #expect(!bench.isOver)
+            deaf.close()
+            try runLoop { bench.isOver }
+            #expect(bench.worker.room == 2)
+        }
+    }
+
+    @Test(arguments: [true, false])
     func `when one side ends its sending, the other may go on to its own end`(_ clientEndsFirst: Bool) throws {
         try onLoop {
             let bench = try Bench()
