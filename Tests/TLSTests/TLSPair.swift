@@ -68,7 +68,7 @@ final class TestSession: @unchecked Sendable {
         return String(decoding: UnsafeBufferPointer(start: start, count: Int(length)), as: UTF8.self)
     }
 
-    var namedAuthorities: Int { Int(OPENSSL_sk_num(SSL_get0_peer_CA_list(handle.pointer))) }
+    var namedAuthorities: Int { max(0, Int(OPENSSL_sk_num(SSL_get0_peer_CA_list(handle.pointer)))) }
 
     func renegotiate() -> CInt {
         guard SSL_renegotiate(handle.pointer) == 1 else { return 0 }
@@ -85,6 +85,7 @@ final class TestSession: @unchecked Sendable {
         handle = try ContextHandle()
         try handle.allow([.tls1, .tls11, .tls12, .tls13])
         SSL_CTX_set_options(handle.pointer, openssl_ignore_unexpected_eof)
+        SSL_CTX_clear_options(handle.pointer, openssl_no_renegotiation)
         try handle.run(habits.commands.map { NamedValue(name: Word(stringLiteral: $0.0), value: Word(stringLiteral: $0.1)) }, asServer: false)
         let names = habits.protocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
         if !names.isEmpty { SSL_CTX_set_alpn_protos(handle.pointer, names, CUnsignedInt(names.count)) }

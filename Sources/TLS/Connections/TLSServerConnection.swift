@@ -26,4 +26,41 @@ package import Kernel
 
     /// Whether the client has come back to a session of before, which spares both sides the certificate.
     package var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
+
+    // MARK: The client's certificate
+
+    /// What came of asking for it. It is kept in the session, so a resumed one still knows.
+    package var verification: Verification {
+        withCertificate { certificate in
+            guard certificate != nil else { return .none }
+            return certificateFault.map { .failed($0.reason) } ?? .success
+        }
+    }
+
+    package var clientCertificate: ClientCertificate? { withCertificate { $0.map(ClientCertificate.init) } }
+
+    /// Whether `ssl_verify_client` turns the client away, which is to be asked when the handshake is done. The
+    /// session of one that is turned away is not for coming back to.
+    package func verificationFault() -> VerificationFault? {
+        let fault = withCertificate { verdict(on: $0) }
+        if fault != nil { SSL_CTX_remove_session(context.handle.pointer, SSL_get_session(handle.pointer)) }
+        return fault
+    }
+
+    private func verdict(on certificate: OpaquePointer?) -> VerificationFault? {
+        let policy = context.clientVerification
+        if policy == .off { return nil }
+        if let fault = certificateFault, !(policy == .optionalWithoutAuthority && fault.isUnknownIssuer) {
+            return .certificateError("(\(fault.number):\(fault.reason))")
+        }
+        return policy == .on && certificate == nil ? .missing : nil
+    }
+
+    private var certificateFault: CertificateFault? { CertificateFault(SSL_get_verify_result(handle.pointer)) }
+
+    private func withCertificate<Result>(_ body: (OpaquePointer?) -> Result) -> Result {
+        let certificate = SSL_get1_peer_certificate(handle.pointer)
+        defer { X509_free(certificate) }
+        return body(certificate)
+    }
 }

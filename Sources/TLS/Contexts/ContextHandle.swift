@@ -55,7 +55,8 @@ struct ContextHandle: ~Copyable {
             guard openssl_set_chain(pointer, pair.chain.pointer) == 1 else {
                 throw Self.error("SSL_CTX_set1_chain(\"\(pair.names.certificate)\")")
             }
-            guard SSL_CTX_use_PrivateKey(pointer, pair.key) == 1 else {
+            // OpenSSL compares the two only where they are of one type.
+            guard X509_check_private_key(pair.certificate, pair.key) == 1, SSL_CTX_use_PrivateKey(pointer, pair.key) == 1 else {
                 throw Self.error("SSL_CTX_use_PrivateKey(\"\(pair.names.key)\")")
             }
         }

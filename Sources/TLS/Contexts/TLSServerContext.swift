@@ -11,6 +11,7 @@ package import Kernel
     /// The one protocol that a client may ask for by name (RFC 7301).
     nonisolated let protocolName: [UInt8]
     nonisolated let choice: CertificateChoice
+    let clientVerification: TLSSettings.ClientVerification
 
     /// Reads the files and sets everything up, in nginx's order.
     ///
@@ -31,6 +32,8 @@ package import Kernel
         choice = CertificateChoice(pairs: try Self.pairs(sources, settings.passwordFile, in: handle))
         try handle.setCiphers(settings.ciphers)
         if settings.prefersServerCiphers { SSL_CTX_set_options(pointer, openssl_server_preference) }
+        clientVerification = settings.clientVerification
+        try handle.verifyClients(settings)
         try handle.setKeyExchange(dhParametersFile: settings.dhParametersFile, curves: settings.curves)
         warnings = openssl_compress_certificates(pointer, settings.compressesCertificates ? 1 : 0) == 1
             ? [] : ["\"ssl_certificate_compression\" ignored, not supported"]

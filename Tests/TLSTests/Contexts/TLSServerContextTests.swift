@@ -1,3 +1,4 @@
+import Foundation
 import Configuration
 import TestSupport
 import Testing
@@ -34,12 +35,15 @@ import Testing
         ("ssl_certificate FOLDER/rsa.pem; ssl_certificate_key FOLDER/gone;",
          #"cannot load certificate key "FOLDER/gone": BIO_new_file() failed (SSL: error:80000002:system library::No such file or directory:calling fopen(FOLDER/gone, r) error:10000080:BIO routines::no such file)"#),
         ("ssl_certificate FOLDER/rsa.pem; ssl_certificate_key FOLDER/ecdsa.key;",
-         #"SSL_CTX_use_PrivateKey("FOLDER/ecdsa.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)"#),
+         #"SSL_CTX_use_PrivateKey("FOLDER/ecdsa.key") failed (SSL: error:03000065:digital envelope routines::different key types error:05800073:x509 certificate routines::key type mismatch)"#),
+        ("ssl_certificate FOLDER/ecdsa.pem; ssl_certificate_key FOLDER/other.key;",
+         #"SSL_CTX_use_PrivateKey("FOLDER/other.key") failed (SSL: error:05800074:x509 certificate routines::key values mismatch)"#),
         (pair + "ssl_ciphers NONSENSE;",
          #"SSL_CTX_set_cipher_list("NONSENSE") failed (SSL: error:0A0000B9:SSL routines::no cipher match)"#),
-        (pair + "ssl_ecdh_curve nonsense;", #"SSL_CTX_set1_curves_list("nonsense") failed"#),
+        (pair + "ssl_ecdh_curve nonsense;",
+         #"SSL_CTX_set1_curves_list("nonsense") failed (SSL: error:0A080106:SSL routines::passed invalid argument:group 'nonsense' cannot be set)"#),
         (pair + "ssl_conf_command Nonsense x;",
-         #"SSL_CONF_cmd("Nonsense", "x") failed (SSL: error:0A00018B:SSL routines::unknown cmd name:cmd=Nonsense)"#),
+         #"SSL_CONF_cmd("Nonsense", "x") failed (SSL: error:0A000182:SSL routines::unknown cmd name:cmd=Nonsense)"#),
         (pair + "ssl_dhparam FOLDER/rsa.pem;",
          #"PEM_read_bio_DHparams("FOLDER/rsa.pem") failed (SSL: error:0480006C:PEM routines::no start line:Expecting: DH PARAMETERS)"#),
         (pair + "ssl_password_file FOLDER/gone;", #"open() "FOLDER/gone" failed (2: No such file or directory)"#),
@@ -47,7 +51,8 @@ import Testing
 
     @Test(arguments: refusals)
     func `what makes no context is refused in nginx's words`(_ directives: String, _ message: String) throws {
-        #expect(try refusal(directives) == message)
+        let refusal = try refusal(directives)
+        #expect(refusal == message)
     }
 
     @Test func `a locked key opens with any of the passwords, whatever else the file holds`() throws {
