@@ -48,6 +48,9 @@ static inline void openssl_set_session_cache(SSL_CTX *context, long mode) {
 static inline void openssl_set_session_cache_size(SSL_CTX *context, long count) {
     (void)SSL_CTX_sess_set_cache_size(context, count);
 }
+static inline X509_NAME *openssl_client_authority(const SSL_CTX *context, int index) {
+    return sk_X509_NAME_value(SSL_CTX_get_client_CA_list(context), index);
+}
 static inline int openssl_set_chain(SSL_CTX *context, STACK_OF(X509) *chain) {
     return (int)SSL_CTX_set1_chain(context, chain);
 }
@@ -67,11 +70,9 @@ static inline int openssl_compress_certificates(SSL_CTX *context, int enables) {
 #endif
 }
 
-/* The owner that a context or a connection leads back to. */
+/* The owner that a context leads back to. */
 static inline void openssl_set_context_owner(SSL_CTX *context, void *owner) { SSL_CTX_set_app_data(context, owner); }
 static inline void *openssl_context_owner(const SSL_CTX *context) { return SSL_CTX_get_app_data(context); }
-static inline void openssl_set_owner(SSL *connection, void *owner) { SSL_set_app_data(connection, owner); }
-static inline void *openssl_owner(const SSL *connection) { return SSL_get_app_data(connection); }
 
 /* Buffers in memory. */
 static inline long openssl_memory(BIO *bio, char **start) { return BIO_get_mem_data(bio, start); }
@@ -83,6 +84,16 @@ static inline int openssl_append(STACK_OF(X509) *chain, X509 *certificate) { ret
 static inline int openssl_chain_count(const STACK_OF(X509) *chain) { return sk_X509_num(chain); }
 static inline X509 *openssl_chain_element(const STACK_OF(X509) *chain, int index) { return sk_X509_value(chain, index); }
 static inline void openssl_free_chain(STACK_OF(X509) *chain) { sk_X509_pop_free(chain, X509_free); }
+
+/* Session tickets. */
+static inline int openssl_set_ticket_mac(EVP_MAC_CTX *mac, const unsigned char *key, size_t length) {
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, length),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(mac, parameters);
+}
 
 /* Errors. */
 static inline int openssl_error_library(unsigned long error) { return ERR_GET_LIB(error); }

@@ -115,10 +115,12 @@ func tlsSettings(_ directives: String) throws -> TLSSettings {
 
 extension TLSServerContext {
     /// A context as a server block with these directives has it.
-    convenience init(_ directives: String, protocolName: String = "imap") throws {
+    convenience init(
+        _ directives: String, protocolName: String = "imap", identity: String = "0.0.0.0:993", resumption: TLSResumption? = nil
+    ) throws {
         try self.init(
-            try tlsSettings(directives), protocolName: protocolName, mode: "listen ... ssl",
-            at: .file("/etc/martlet/m.conf", line: 7))
+            try tlsSettings(directives), protocolName: protocolName, identity: identity, mode: "listen ... ssl",
+            at: .file("/etc/martlet/m.conf", line: 7), resumption: resumption ?? TLSResumption())
     }
 }
 

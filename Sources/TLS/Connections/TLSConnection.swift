@@ -10,7 +10,12 @@ struct ConnectionHandle: ~Copyable {
         self.pointer = pointer
     }
 
-    deinit { SSL_free(pointer) }
+    // A connection that ends without goodbye would take its session out of the cache. A fault that should
+    // do so has done it by now.
+    deinit {
+        SSL_set_shutdown(pointer, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        SSL_free(pointer)
+    }
 }
 
 /// TLS over a stream of the loop, whichever side is ours. It moves bytes between the stream and memory as

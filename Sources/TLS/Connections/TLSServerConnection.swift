@@ -11,6 +11,8 @@ package import Kernel
         SSL_set_accept_state(handle.pointer)
     }
 
+    override func handshakeEnded() { if verificationFault() == nil { queueTicket() } }
+
     /// `TLSv1.3`.
     package var protocolVersion: String { SSL_get_version(handle.pointer).map { String(cString: $0) } ?? "" }
 

@@ -12,15 +12,24 @@ package import Kernel
     nonisolated let protocolName: [UInt8]
     nonisolated let choice: CertificateChoice
     let clientVerification: TLSSettings.ClientVerification
+    let builtinSessionCache: BuiltinSessionCache
+    /// Where sessions are kept for all workers.
+    nonisolated let zone: SharedSessionTable?
+    nonisolated let hasTickets: Bool
+    private let ticketKeySource: TicketKeys
 
     /// Reads the files and sets everything up, in nginx's order.
     ///
     /// - Parameters:
     ///   - protocolName: `imap`, `pop3` or `smtp`.
+    ///   - identity: what tells the block from all others and outlives a reload, such as the addresses that
+    ///     it listens on. Sessions of one block are not taken by another.
     ///   - mode: what asks for TLS, as messages say it: `listen ... ssl` or `starttls`.
     ///   - position: where that stands.
+    ///   - resumption: where sessions are kept for all blocks, workers and configurations.
     package init(
-        _ settings: TLSSettings, protocolName: String, mode: String, at position: Position?
+        _ settings: TLSSettings, protocolName: String, identity: String, mode: String, at position: Position?,
+        resumption: TLSResumption
     ) throws(ConfigurationError) {
         let sources = try Self.sources(settings, mode, position)
         handle = try ContextHandle()
@@ -37,8 +46,12 @@ package import Kernel
         try handle.setKeyExchange(dhParametersFile: settings.dhParametersFile, curves: settings.curves)
         warnings = openssl_compress_certificates(pointer, settings.compressesCertificates ? 1 : 0) == 1
             ? [] : ["\"ssl_certificate_compression\" ignored, not supported"]
+        builtinSessionCache = settings.builtinSessionCache
+        zone = if let zone = settings.sessionZone { try resumption.zone(zone) } else { nil }
+        hasTickets = settings.sendsSessionTickets
+        ticketKeySource = try Self.ticketKeys(settings, resumption)
+        try setUpResumption(settings, identity: [protocolName, identity])
         SSL_CTX_set_max_early_data(pointer, 0)
-        openssl_set_context_owner(pointer, Unmanaged.passUnretained(self).toOpaque())
         SSL_CTX_set_alpn_select_cb(pointer, selectProtocol, nil)
         if choice.pairs.count > 1 { SSL_CTX_set_cert_cb(pointer, chooseCertificate, nil) }
         try handle.run(settings.openSSLCommands, asServer: true)
@@ -76,6 +89,30 @@ package import Kernel
         let first = CertificateChoice(pairs: pairs).pairs(for: nil)
         if first.count < pairs.count { try handle.use(first) }
         return pairs
+    }
+
+    private static func ticketKeys(_ settings: TLSSettings, _ resumption: TLSResumption) throws(ConfigurationError) -> TicketKeys {
+        if settings.sessionTicketKeyFiles.isEmpty { return .made(try resumption.keys(forSessionsOf: settings.sessionTimeout)) }
+        var keys: [TicketKey] = []
+        for path in settings.sessionTicketKeyFiles { keys.append(try TicketKey(path: path)) }
+        return .files(keys)
+    }
+
+    private func setUpResumption(_ settings: TLSSettings, identity: [String]) throws(ConfigurationError) {
+        let pointer = handle.pointer
+        openssl_set_context_owner(pointer, Unmanaged.passUnretained(self).toOpaque())
+        try handle.bindSessions(to: settings, choice.pairs, identity: identity)
+        handle.keepSessions(settings.builtinSessionCache, hasZone: zone != nil)
+        SSL_CTX_set_timeout(pointer, CLong(settings.sessionTimeout.components.seconds))
+        if !hasTickets { SSL_CTX_set_options(pointer, openssl_no_ticket) }
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, useTicketKey)
+        // None by OpenSSL itself: `queueTicket` has one go with the first bytes.
+        SSL_CTX_set_num_tickets(pointer, 0)
+    }
+
+    /// The keys for tickets as of now.
+    nonisolated var ticketKeys: [TicketKey] {
+        LoopActor.assumeIsolated { ticketKeySource.keys(at: LoopActor.loop.now) }
     }
 
     /// The context that a connection of OpenSSL's was made from.

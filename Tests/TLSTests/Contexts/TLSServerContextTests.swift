@@ -82,9 +82,9 @@ import Testing
         settings.certificateKeys = [try data("rsa.key")]
         let (good, bad) = (settings, try { var settings = settings; settings.certificateKeys = [try data("ca.crl")]; return settings }())
         try onLoop {
-            _ = try TLSServerContext(good, protocolName: "imap", mode: "starttls", at: nil)
+            _ = try TLSServerContext(good, protocolName: "imap", identity: "", mode: "starttls", at: nil, resumption: TLSResumption())
             let error = #expect(throws: ConfigurationError.self) {
-                _ = try TLSServerContext(bad, protocolName: "imap", mode: "starttls", at: nil)
+                _ = try TLSServerContext(bad, protocolName: "imap", identity: "", mode: "starttls", at: nil, resumption: TLSResumption())
             }
             #expect(error?.message.hasPrefix(#"cannot load certificate key "data:": PEM_read_bio_PrivateKey() failed (SSL: "#) == true)
         }
