@@ -156,6 +156,27 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    @Test func `a client may change its keys when nothing can be sent to it`() throws {
+        try connected { pair in
+            let bytes = someBytes(2_000_000)
+            var sent = 0
+            while case .moved(let count) = pair.server.send(bytes.span.extracting(sent..<bytes.count)) { sent += count }
+            #expect(sent < bytes.count && !pair.server.source.isWritable)
+            pair.client.updateKeys()
+            var (atServer, atClient): ([UInt8], [UInt8]) = ([], [])
+            var isSent = false
+            try runLoop {
+                if !isSent { isSent = pair.client.send([1, 2, 3].span) == .moved(3) }
+                if pair.server.source.isReadable || pair.server.hasBufferedInput { atServer += pair.drain(pair.server).bytes }
+                if isSent { atClient += pair.drain(pair.client).bytes }
+                if sent < bytes.count, pair.server.source.isWritable,
+                    case .moved(let count) = pair.server.send(bytes.span.extracting(sent..<bytes.count)) { sent += count }
+                return atClient.count >= bytes.count && atServer.count >= 3 || pair.server.fault != nil || pair.client.fault != nil
+            }
+            #expect(atServer == [1, 2, 3] && atClient == bytes)
+        }
+    }
+
     @Test(arguments: [
         ("GET / HTTP/1.0\r\n\r\n", "SSL_do_handshake() failed (SSL: error:0A00009C:SSL routines::http request)"),
         ("a LOGIN u p\r\n", "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number)"),
