@@ -55,16 +55,12 @@ import Kernel
             return CInt(bytes.count)
         }
         guard source.isWritable else { return retryWriting(bio) }
-        if held.isEmpty { return send(bio, Span(_unsafeElements: bytes.bindMemory(to: UInt8.self))) }
-        held.append(contentsOf: bytes)
-        let status = send(bio, held.span)
-        let earlier = held.count - bytes.count
-        let sent = max(0, Int(status))
-        held.removeLast(bytes.count)
-        held.removeFirst(min(sent, earlier))
-        if held.isEmpty { held = [] }
-        if status <= 0 || sent > earlier { return status <= 0 ? status : CInt(sent - earlier) }
-        return retryWriting(bio)
+        if held.isEmpty { return send(bio, bytes.bindMemory(to: UInt8.self).span) }
+        let (all, earlier) = (held + bytes, held.count)
+        let sent = Int(send(bio, all.span))
+        if sent < 0 { return -1 }
+        held = Array(held.dropFirst(sent))
+        return sent > earlier ? CInt(sent - earlier) : retryWriting(bio)
     }
 
     private func send(_ bio: OpaquePointer, _ bytes: Span<UInt8>) -> CInt {

@@ -28,9 +28,9 @@ struct ConnectionHandle: ~Copyable {
     package private(set) var fault: TLSError?
     /// The other side has said that it sends no more, or is gone. What it sends all the same is not read.
     private var hasEnded = false
-    private var holdsInput = false
-    /// Reading has to wait until something can be sent, as when the other side changes its keys.
-    private var readsWhenWritable = false
+    /// Whether bytes have been taken from the stream, or an end, that it will not tell of any more: then
+    /// waiting for it would be wrong, and the next `receive` yields them.
+    package private(set) var hasBufferedInput = false
 
     /// How a handshake stands.
     package enum Progress: Equatable { case done, wouldBlock, failed(TLSError) }
@@ -52,7 +52,7 @@ struct ConnectionHandle: ~Copyable {
         ErrorQueue.clear()
         let status = SSL_do_handshake(handle.pointer)
         if status == 1 {
-            holdsInput = SSL_has_pending(handle.pointer) == 1
+            hasBufferedInput = SSL_has_pending(handle.pointer) == 1
             handshakeEnded()
             return .done
         }
@@ -70,10 +70,6 @@ struct ConnectionHandle: ~Copyable {
 
     // MARK: Bytes
 
-    /// Whether bytes have been taken from the stream, or can be, that the stream will not tell of any more:
-    /// then waiting for it would be wrong.
-    package var hasBufferedInput: Bool { holdsInput || (readsWhenWritable && source.isWritable) }
-
     /// Decrypts into the front of the buffer what has come, up to `limit` bytes.
     ///
     /// As with a plain stream, `.wouldBlock` leaves its `isReadable` false. What broke the connection is
@@ -81,10 +77,6 @@ struct ConnectionHandle: ~Copyable {
     package func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
         if hasEnded { return .closed }
         if fault != nil { return .failed(KernelError("SSL_read()", KernelError.protocolFault)) }
-        if readsWhenWritable {
-            readsWhenWritable = false
-            source.isReadable = true
-        }
         return buffer.fill(atMost: limit) { span in
             span.withUnsafeMutableBytes { receive(into: $0) }
         }
@@ -103,25 +95,27 @@ struct ConnectionHandle: ~Copyable {
             }
             count += size
         }
-        holdsInput = SSL_has_pending(handle.pointer) == 1
+        hasBufferedInput = SSL_has_pending(handle.pointer) == 1
         return .moved(count)
     }
 
     /// What is to be said of a read that yielded nothing. An end or a fault is kept for the next call.
     private func ending(of outcome: Outcome) -> Transfer {
-        holdsInput = false
+        hasBufferedInput = false
         switch outcome {
         case .wantsToRead: return .wouldBlock
-        case .wantsToWrite:
-            readsWhenWritable = true
-            source.isReadable = false
-            return .wouldBlock
         case .ended:
             hasEnded = true
-            holdsInput = true
+            hasBufferedInput = true
             return .closed
+        case .wantsToWrite:
+            // Only a new handshake would have to answer before it reads on, and there is none. Keys that the
+            // other side changes are answered with the next that is sent.
+            hasBufferedInput = true
+            fail(TLSError("SSL_read() failed", isClientFault: true))
+            return .failed(KernelError("SSL_read()", KernelError.protocolFault))
         case .failed(let error, let reason):
-            holdsInput = true
+            hasBufferedInput = true
             fail(error)
             return .failed(reason ?? KernelError("SSL_read()", KernelError.protocolFault))
         }

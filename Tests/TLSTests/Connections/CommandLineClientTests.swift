@@ -5,11 +5,11 @@ import Testing
 @testable import TLS
 
 /// A client that is none of ours: OpenSSL's own, in a process of its own, over TCP.
-@Suite struct CommandLineClientTests {
+@Suite(.ownWorkspace) struct CommandLineClientTests {
     @Test(arguments: ["-tls1_2", "-tls1_3"])
     func `openssl s_client believes the certificate, and gets what is sent`(_ version: String) throws {
         let authority = try TestAuthority.here()
-        let workspace = try Workspace()
+        let workspace = try Workspace.here()
         try onLoop {
             let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)), backlog: 5)
             let door = EventSource(owning: try FileDescriptor.duplicate(of: listener.descriptor.number).release(), isStream: false)

@@ -135,8 +135,13 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
-    @Test func `a client may not begin another handshake`() throws {
-        try connected("TLSv1.2") { pair in
+    @Test func `a client may not begin another handshake, even where OpenSSL is told to let it`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let context = try TLSServerContext(authority.directives("ecdsa") + "ssl_conf_command Options ClientRenegotiation;")
+            let pair = try TLSPair(context, ClientHabits(commands: [("MaxProtocol", "TLSv1.2")]))
+            defer { pair.close() }
+            try pair.shakeHands()
             #expect(pair.client.renegotiate() == -1)
             try runLoop { pair.server.source.isReadable }
             #expect(pair.drain(pair.server).bytes.isEmpty)

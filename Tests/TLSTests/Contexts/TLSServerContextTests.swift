@@ -5,7 +5,7 @@ import Testing
 
 @testable import TLS
 
-@Suite struct TLSServerContextTests {
+@Suite(.ownWorkspace) struct TLSServerContextTests {
     /// Why no context comes of these directives; `FOLDER` is where the certificates are.
     private func refusal(_ directives: String) throws -> String {
         let folder = try TestAuthority.here().folder
@@ -56,8 +56,7 @@ import Testing
     }
 
     @Test func `a locked key opens with any of the passwords, whatever else the file holds`() throws {
-        let authority = try TestAuthority.here()
-        let workspace = try Workspace()
+        let workspace = try Workspace.here()
         let directives = "ssl_certificate FOLDER/rsa.pem; ssl_certificate_key FOLDER/locked.key;"
         func with(_ passwords: String) throws -> String {
             try refusal("\(directives) ssl_password_file \(workspace.write(passwords, to: "passwords"));")
@@ -69,7 +68,6 @@ import Testing
         let long = String(repeating: "x", count: 4096)
         #expect(try with("\(long)\ns3cret\n") == #"too long line in "\#(workspace.file("passwords"))""#)
         #expect(try with("\(long.dropLast())\ns3cret\n") == "ok")
-        _ = authority
     }
 
     @Test func `certificate and key may stand in the configuration itself, and are not printed`() throws {
@@ -80,7 +78,9 @@ import Testing
         }
         settings.certificates = [try data("rsa.pem")]
         settings.certificateKeys = [try data("rsa.key")]
-        let (good, bad) = (settings, try { var settings = settings; settings.certificateKeys = [try data("ca.crl")]; return settings }())
+        let good = settings
+        settings.certificateKeys = [try data("ca.crl")]
+        let bad = settings
         try onLoop {
             _ = try TLSServerContext(good, protocolName: "imap", identity: "", mode: "starttls", at: nil, resumption: TLSResumption())
             let error = #expect(throws: ConfigurationError.self) {
@@ -140,8 +140,7 @@ import Testing
 
     @Test func `keys are exchanged by DHE with a file of parameters, and not without`() throws {
         let authority = try TestAuthority.here()
-        let workspace = try Workspace()
-        // The group of RFC 7919, section A.1.
+        let workspace = try Workspace.here()
         let made = try run(["openssl", "dhparam", "-out", workspace.file("dh.pem"), "-dsaparam", "2048"], in: workspace)
         #expect(made.succeeded)
         let onlyDHE = ClientHabits(commands: [Self.upTo12, ("CipherString", "DHE-RSA-AES128-GCM-SHA256")])
@@ -185,8 +184,8 @@ import Testing
         let authority = try TestAuthority.here()
         try onLoop {
             let context = try TLSServerContext(authority.directives("other", "rsa", "ecdsa"))
-            // Without a second pair of its type, that of `mail.example` alone could be told by its key.
-            let pair = try TLSPair(context, ClientHabits(serverName: name, commands: [("SignatureAlgorithms", shown.hasSuffix("RSA") ? "rsa_pss_rsae_sha256" : "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256")]))
+            let algorithm = shown.hasSuffix("RSA") ? "rsa_pss_rsae_sha256" : "ecdsa_secp256r1_sha256"
+            let pair = try TLSPair(context, ClientHabits(serverName: name, commands: [("SignatureAlgorithms", algorithm)]))
             defer { pair.close() }
             try pair.shakeHands()
             #expect(pair.client.serverCertificate == shown && pair.server.serverName == name)

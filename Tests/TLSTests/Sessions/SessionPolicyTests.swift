@@ -99,7 +99,9 @@ import Testing
                     defer { pair.close() }
                     try pair.shakeHands()
                     #expect(pair.server.verificationFault() == fault)
-                    #expect(fault != nil || pair.server.isResumed == isSecond)
+                    // A ticket of TLS 1.2 is out before the verdict; it is of no use all the same.
+                    let hasSession = fault == nil || (cache.isEmpty && version == "TLSv1.2")
+                    #expect(pair.server.isResumed == (isSecond && hasSession))
                     #expect(pair.server.clientCertificate != nil)
                     session = try pair.greet()
                 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import TLS
 
-@Suite struct TicketKeyTests {
+@Suite(.ownWorkspace) struct TicketKeyTests {
     private static let bytes = (0..<80).map { UInt8($0) }
 
     @Test func `a file is taken apart in nginx's order`() {
@@ -18,7 +18,7 @@ import Testing
 
     @Test func `a file of another size, or none, is refused in nginx's words`() throws {
         let authority = try TestAuthority.here()
-        let workspace = try Workspace()
+        let workspace = try Workspace.here()
         let short = try workspace.write([1, 2, 3], to: "short")
         try onLoop {
             for (path, message) in [
@@ -36,7 +36,7 @@ import Testing
     @Test(arguments: ["TLSv1.2", "TLSv1.3"], [48, 80])
     func `the first file encrypts, all decrypt, and another server with them takes the ticket`(_ version: String, _ size: Int) throws {
         let authority = try TestAuthority.here()
-        let workspace = try Workspace()
+        let workspace = try Workspace.here()
         var source = SeededBytes(seed: 5)
         let paths = try (0..<3).map { try workspace.write(source.bytes(count: size), to: "key\($0)") }
         func directives(_ files: Int...) -> String {

@@ -98,7 +98,7 @@ import Testing
     }
 }
 
-@Suite struct ClientCertificateTests {
+@Suite(.ownWorkspace) struct ClientCertificateTests {
     @Test func `a certificate is told in the auth server's forms`() throws {
         let authority = try TestAuthority.here()
         let certificate = try onLoop {
@@ -110,7 +110,7 @@ import Testing
             return try #require(pair.server.clientCertificate)
         }
         #expect(certificate.subject == #"CN=cli ent,O=A B\, Inc,C=DE"# && certificate.issuer == #"CN=Test CA,O=Good\, Inc"#)
-        let workspace = try Workspace()
+        let workspace = try Workspace.here()
         func openssl(_ question: String) throws -> String {
             try run(["openssl", "x509", "-in", authority.file("client.pem"), "-noout", question, "-sha1"], in: workspace).standardOutput
         }
