@@ -59,7 +59,7 @@ let package = Package(
         tests(of: "Configuration"),
         tests(of: "Protocols", with: ["Configuration"]),
         tests(of: "Telemetry", with: ["Kernel", "Configuration"]),
-        tests(of: "TLS", with: ["Configuration"]),
+        tests(of: "TLS", with: ["Configuration", "Kernel", "COpenSSL"]),
         tests(of: "Proxy", with: ["Kernel", "Configuration", "Protocols", "Telemetry", "TLS"]),
         tests(of: "Processes", with: ["Kernel", "Configuration", "Proxy", "Telemetry", "TLS", "Protocols"]),
         tests(of: "martlet", with: ["Kernel", "Processes"]),

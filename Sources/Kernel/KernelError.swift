@@ -23,6 +23,7 @@ package struct KernelError: Error, Equatable, Sendable, CustomStringConvertible 
     package static let noSuchProcess = ESRCH
     package static let timedOut = ETIMEDOUT
     package static let outOfSpace = ENOSPC
+    package static let protocolFault = EPROTO
 
     /// Whether this process, or the system, has no descriptor left (`processes.md`, section 8.1).
     package var isOutOfDescriptors: Bool { number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM }

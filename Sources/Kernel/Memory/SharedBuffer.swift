@@ -24,6 +24,12 @@ import CKernel
         source.receive(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
     }
 
+    /// Lets somebody else write into the front of the buffer: TLS, which decrypts into it.
+    package func fill(atMost limit: Int, by body: (inout MutableRawSpan) -> Transfer) -> Transfer {
+        var span = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: storage[..<max(0, min(limit, storage.count))]))
+        return body(&span)
+    }
+
     /// Overwrites the front of the buffer, after a password may have passed through it.
     package func wipe(_ count: Int) {
         kernel_wipe(storage.baseAddress, min(count, storage.count))

@@ -37,6 +37,11 @@ extension EventSource {
         SocketAddress.ask { getsockname(number, $0, $1) }
     }
 
+    /// Reads what is there, up to the span's size.
+    package func receive(into span: inout MutableRawSpan) -> Transfer {
+        span.withUnsafeMutableBytes { receive(into: $0) }
+    }
+
     /// Reads what is there, up to the buffer's size. A short read is the last one before the loop
     /// reports more, unless the other side has ended, which would otherwise go unseen.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {

@@ -49,4 +49,21 @@ import Testing
             pair.close()
         }
     }
+
+    @Test func `what fills the shared buffer gets no more of it than it may have`() throws {
+        try onLoop {
+            let buffer = SharedBuffer()
+            for (limit, expected) in [(0, 0), (-1, 0), (10, 10), (SharedBuffer.byteCount + 1, SharedBuffer.byteCount)] {
+                let filled = buffer.fill(atMost: limit) { .moved($0.byteCount) }
+                #expect(filled == .moved(expected))
+            }
+            _ = buffer.fill(atMost: 4) { span in
+                span.withUnsafeMutableBytes { $0.copyBytes(from: [UInt8]([0, 1, 2, 3])) }
+                return .moved(4)
+            }
+            var bytes: [UInt8] = []
+            buffer.withBytes(4) { span in for index in span.indices { bytes.append(span[index]) } }
+            #expect(bytes == [0, 1, 2, 3])
+        }
+    }
 }

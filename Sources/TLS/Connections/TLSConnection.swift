@@ -1,0 +1,173 @@
+import COpenSSL
+package import Kernel
+
+/// A connection of OpenSSL's, freed by leaving.
+struct ConnectionHandle: ~Copyable {
+    let pointer: OpaquePointer
+
+    init(_ context: borrowing ContextHandle) throws(TLSError) {
+        guard let pointer = SSL_new(context.pointer) else { throw TLSError(fromQueueAfter: "SSL_new()") }
+        self.pointer = pointer
+    }
+
+    // A connection that ends without goodbye would take its session out of the cache. A fault that should
+    // do so has done it by now.
+    deinit {
+        SSL_set_shutdown(pointer, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        SSL_free(pointer)
+    }
+}
+
+/// TLS over a stream of the loop, whichever side is ours. It moves bytes between the stream and memory as
+/// far as that goes without waiting, and leaves the waiting to its owner: what would block clears the flag
+/// of the stream that has to become true again.
+@LoopActor package class TLSConnection {
+    let handle: ConnectionHandle
+    let stream: StreamBIO
+    /// What has gone wrong, once something has. Nothing moves any more then.
+    package private(set) var fault: TLSError?
+    /// The other side has said that it sends no more, or is gone. What it sends all the same is not read.
+    private var hasEnded = false
+    /// Whether bytes have been taken from the stream, or an end, that it will not tell of any more: then
+    /// waiting for it would be wrong, and the next `receive` yields them.
+    package private(set) var hasBufferedInput = false
+
+    /// How a handshake stands.
+    package enum Progress: Equatable { case done, wouldBlock, failed(TLSError) }
+
+    init(_ context: borrowing ContextHandle, over source: EventSource) throws(TLSError) {
+        handle = try ConnectionHandle(context)
+        stream = StreamBIO(source)
+        guard let bio = stream.makeBIO() else { throw TLSError(fromQueueAfter: "BIO_new()") }
+        SSL_set_bio(handle.pointer, bio, bio)
+    }
+
+    package var source: EventSource { stream.source }
+
+    // MARK: Handshake
+
+    /// Goes on with the handshake as far as the stream allows.
+    package func handshake() -> Progress {
+        if let fault { return .failed(fault) }
+        ErrorQueue.clear()
+        let status = SSL_do_handshake(handle.pointer)
+        if status == 1 {
+            hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+            handshakeEnded()
+            return .done
+        }
+        switch outcome(of: status, "SSL_do_handshake()") {
+        case .wantsToRead, .wantsToWrite: return .wouldBlock
+        case .ended: return .failed(fail(TLSError("peer closed connection in SSL handshake", isClientFault: true)))
+        case .failed(let error, let reason):
+            let text = "peer closed connection in SSL handshake"
+            return .failed(fail(reason.map { TLSError("\(text) (\($0.reason))", isClientFault: error.isClientFault) } ?? error))
+        }
+    }
+
+    /// What remains to be done when a handshake has just ended well.
+    func handshakeEnded() {}
+
+    // MARK: Bytes
+
+    /// Decrypts into the front of the buffer what has come, up to `limit` bytes.
+    ///
+    /// As with a plain stream, `.wouldBlock` leaves its `isReadable` false. What broke the connection is
+    /// in `fault`.
+    package func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
+        if hasEnded { return .closed }
+        if fault != nil { return .failed(KernelError("SSL_read()", KernelError.protocolFault)) }
+        return buffer.fill(atMost: limit) { span in
+            span.withUnsafeMutableBytes { receive(into: $0) }
+        }
+    }
+
+    /// Records are read until the space is full or nothing is left.
+    private func receive(into space: UnsafeMutableRawBufferPointer) -> Transfer {
+        var count = 0
+        ErrorQueue.clear()
+        while count < space.count {
+            var size = 0
+            let status = SSL_read_ex(handle.pointer, space.baseAddress! + count, space.count - count, &size)
+            if status != 1 {
+                let end = ending(of: outcome(of: status, "SSL_read()"))
+                return count > 0 ? .moved(count) : end
+            }
+            count += size
+        }
+        hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+        return .moved(count)
+    }
+
+    /// What is to be said of a read that yielded nothing. An end or a fault is kept for the next call.
+    private func ending(of outcome: Outcome) -> Transfer {
+        hasBufferedInput = false
+        switch outcome {
+        case .wantsToRead: return .wouldBlock
+        case .ended:
+            hasEnded = true
+            hasBufferedInput = true
+            return .closed
+        case .wantsToWrite:
+            // Only a new handshake would have to answer before it reads on, and there is none. Keys that the
+            // other side changes are answered with the next that is sent.
+            hasBufferedInput = true
+            fail(TLSError("SSL_read() failed", isClientFault: true))
+            return .failed(KernelError("SSL_read()", KernelError.protocolFault))
+        case .failed(let error, let reason):
+            hasBufferedInput = true
+            fail(error)
+            return .failed(reason ?? KernelError("SSL_read()", KernelError.protocolFault))
+        }
+    }
+
+    /// Encrypts and sends as much as the kernel takes. After `.wouldBlock` the same bytes must come again,
+    /// from wherever they are by then, since some of them may be on their way already.
+    package func send(_ bytes: Span<UInt8>) -> Transfer {
+        if fault != nil { return .closed }
+        if bytes.isEmpty { return .moved(0) }
+        ErrorQueue.clear()
+        var count = 0
+        let status = bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
+        if status == 1 { return .moved(count) }
+        switch outcome(of: status, "SSL_write()") {
+        case .wantsToRead, .wantsToWrite: return .wouldBlock
+        case .ended: return .closed
+        case .failed(let error, let reason):
+            fail(error)
+            return .failed(reason ?? KernelError("SSL_write()", KernelError.protocolFault))
+        }
+    }
+
+    /// Tells the other side that nothing more comes, where that goes without waiting. The stream stays open.
+    package func endSending() {
+        guard fault == nil, SSL_is_init_finished(handle.pointer) == 1 else { return }
+        ErrorQueue.clear()
+        _ = SSL_shutdown(handle.pointer)
+    }
+
+    // MARK: Outcomes
+
+    private enum Outcome {
+        case wantsToRead, wantsToWrite, ended
+        /// The reason is the kernel's, where it was the kernel that refused.
+        case failed(TLSError, KernelError?)
+    }
+
+    private func outcome(of status: CInt, _ call: String) -> Outcome {
+        switch SSL_get_error(handle.pointer, status) {
+        case SSL_ERROR_WANT_READ: return .wantsToRead
+        case SSL_ERROR_WANT_WRITE: return .wantsToWrite
+        case SSL_ERROR_ZERO_RETURN: return .ended
+        default:
+            if let error = stream.fault { return .failed(TLSError(error, in: call), error) }
+            return ErrorQueue.isEmpty && stream.hasEnded ? .ended : .failed(TLSError(fromQueueAfter: call), nil)
+        }
+    }
+
+    @discardableResult
+    private func fail(_ error: TLSError) -> TLSError {
+        fault = error
+        return error
+    }
+}

@@ -1,0 +1,68 @@
+import COpenSSL
+package import Kernel
+
+/// One client's TLS, and what it tells of the client.
+@LoopActor package final class TLSServerConnection: TLSConnection {
+    let context: TLSServerContext
+
+    package init(_ context: TLSServerContext, over source: EventSource) throws(TLSError) {
+        self.context = context
+        try super.init(context.handle, over: source)
+        SSL_set_accept_state(handle.pointer)
+    }
+
+    override func handshakeEnded() { if verificationFault() == nil { queueTicket() } }
+
+    /// `TLSv1.3`.
+    package var protocolVersion: String { SSL_get_version(handle.pointer).map { String(cString: $0) } ?? "" }
+
+    /// `TLS_AES_256_GCM_SHA384`.
+    package var cipher: String {
+        SSL_CIPHER_get_name(SSL_get_current_cipher(handle.pointer)).map { String(cString: $0) } ?? ""
+    }
+
+    /// The host that the client believes to talk to, where it says so.
+    package var serverName: String? {
+        SSL_get_servername(handle.pointer, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) }
+    }
+
+    /// Whether the client has come back to a session of before, which spares both sides the certificate.
+    package var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
+
+    // MARK: The client's certificate
+
+    /// What came of asking for it. It is kept in the session, so a resumed one still knows.
+    package var verification: Verification {
+        withCertificate { certificate in
+            guard certificate != nil else { return .none }
+            return certificateFault.map { .failed($0.reason) } ?? .success
+        }
+    }
+
+    package var clientCertificate: ClientCertificate? { withCertificate { $0.map(ClientCertificate.init) } }
+
+    /// Whether `ssl_verify_client` turns the client away, which is to be asked when the handshake is done. The
+    /// session of one that is turned away is not for coming back to.
+    package func verificationFault() -> VerificationFault? {
+        let fault = withCertificate { verdict(on: $0) }
+        if fault != nil { SSL_CTX_remove_session(context.handle.pointer, SSL_get_session(handle.pointer)) }
+        return fault
+    }
+
+    private func verdict(on certificate: OpaquePointer?) -> VerificationFault? {
+        let policy = context.clientVerification
+        if policy == .off { return nil }
+        if let fault = certificateFault, !(policy == .optionalWithoutAuthority && fault.isUnknownIssuer) {
+            return .certificateError("(\(fault.number):\(fault.reason))")
+        }
+        return policy == .on && certificate == nil ? .missing : nil
+    }
+
+    private var certificateFault: CertificateFault? { CertificateFault(SSL_get_verify_result(handle.pointer)) }
+
+    private func withCertificate<Result>(_ body: (OpaquePointer?) -> Result) -> Result {
+        let certificate = SSL_get1_peer_certificate(handle.pointer)
+        defer { X509_free(certificate) }
+        return body(certificate)
+    }
+}

@@ -1,0 +1,30 @@
+import COpenSSL
+
+/// What a client's certificate says, in the forms that the auth server is told (`mail-auth-http.md`, section 2).
+package struct ClientCertificate: Equatable, Sendable {
+    /// Distinguished names as RFC 2253 writes them: `CN=cli ent,O=A B\, Inc,C=DE`.
+    package let subject: String, issuer: String
+    /// Upper-case hex.
+    package let serial: String
+    /// The SHA-1 of the whole certificate in lower-case hex.
+    package let fingerprint: String
+    package let pem: String
+
+    init(_ certificate: OpaquePointer) {
+        subject = text { X509_NAME_print_ex($0, X509_get_subject_name(certificate), 0, openssl_print_rfc2253) }
+        issuer = text { X509_NAME_print_ex($0, X509_get_issuer_name(certificate), 0, openssl_print_rfc2253) }
+        serial = text { i2a_ASN1_INTEGER($0, X509_get0_serialNumber(certificate)) }
+        fingerprint = certificateDigest(certificate, EVP_sha1()).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        pem = text { PEM_write_bio_X509($0, certificate) }
+    }
+}
+
+/// What OpenSSL prints into a buffer.
+private func text(_ print: (OpaquePointer) -> CInt) -> String {
+    guard let bio = BIO_new(BIO_s_mem()) else { return "" }
+    defer { BIO_free(bio) }
+    _ = print(bio)
+    var start: UnsafeMutablePointer<CChar>?
+    let count = openssl_memory(bio, &start)
+    return String(decoding: UnsafeRawBufferPointer(start: start, count: max(0, Int(count))), as: UTF8.self)
+}
