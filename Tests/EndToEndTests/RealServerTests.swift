@@ -91,7 +91,7 @@ private struct RealProxy {
 }
 
 /// Real clients reach real mailboxes.
-@Suite(.realMailServers, .ownWorkspace) struct RealServerTests {
+@Suite(.realMailServers, .ownWorkspace, .serialized) struct RealServerTests {
     /// A message of that many bytes, different in every line.
     private func message(_ subject: String, byteCount: Int) -> String {
         var text = "From: a@example.org\r\nTo: \(RealMailServers.user)\r\nSubject: \(subject)\r\n\r\n"
@@ -110,7 +110,7 @@ private struct RealProxy {
         let box = "big-\(source)"
         let path = try Workspace.here().write(message("big", byteCount: 25 << 20), to: "big.eml")
         let url = "imap://127.0.0.1:\(proxy.imap)"
-        try proxy.command("curl", "-sS", "-u", proxy.login, url, "-X", "CREATE \(box)")
+        try proxy.command("curl", "-sSv", "-u", proxy.login, url, "-X", "CREATE \(box)")
         try proxy.command("curl", "-sS", "-u", proxy.login, "\(url)/\(box)", "-T", path)
         let fetched = try Workspace.here().file("fetched.eml")
         try proxy.command("curl", "-sS", "-u", proxy.login, "\(url)/\(box);MAILINDEX=1", "-o", fetched)
