@@ -17,9 +17,7 @@ package struct KernelError: Error, Equatable, Sendable, CustomStringConvertible 
     /// `bind() failed (98: Address already in use)`.
     package var description: String { "\(call) failed (\(reason))" }
 
-    package static let fileNotFound = ENOENT
     package static let addressInUse = EADDRINUSE
-    package static let permissionDenied = EACCES
     package static let noSuchProcess = ESRCH
     package static let timedOut = ETIMEDOUT
     package static let outOfSpace = ENOSPC

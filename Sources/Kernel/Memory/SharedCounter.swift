@@ -1,20 +1,19 @@
 import CKernel
-import Glibc
 
 /// A number that master and all workers, old and new, count on: it lives in memory that they share.
 package struct SharedCounter: Sendable {
-    private nonisolated(unsafe) let place: UnsafeMutablePointer<UInt64>
+    private let memory: SharedMemory
 
-    /// Makes the memory, which processes forked from here inherit. It is never given back.
+    /// Makes the memory, which processes forked from here inherit.
     package init() throws(KernelError) {
-        let size = MemoryLayout<UInt64>.size
-        guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED else {
-            throw KernelError("mmap()")
-        }
-        place = memory.bindMemory(to: UInt64.self, capacity: 1)
+        memory = try SharedMemory(byteCount: MemoryLayout<UInt64>.size)
     }
 
     /// Counts one on.
     /// - Returns: the new number, which nobody else gets.
-    package func next() -> UInt64 { kernel_atomic_increment(place) }
+    package func next() -> UInt64 {
+        memory.withBytes { bytes in
+            bytes.withUnsafeMutableBytes { kernel_atomic_increment($0.baseAddress!.assumingMemoryBound(to: UInt64.self)) }
+        }
+    }
 }

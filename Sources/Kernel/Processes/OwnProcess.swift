@@ -63,11 +63,6 @@ package enum OwnProcess {
         _ = kernel_prctl(PR_SET_NO_NEW_PRIVS, 1)
     }
 
-    /// The signal that this process gets when its parent dies.
-    package static func endWithParent(by signal: Signal) {
-        _ = kernel_prctl(PR_SET_PDEATHSIG, UInt(signal.number))
-    }
-
     package static func changeDirectory(_ path: String) throws(KernelError) {
         if chdir(path) != 0 { throw KernelError("chdir(\"\(path)\")") }
     }
