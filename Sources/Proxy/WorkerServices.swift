@@ -1,4 +1,5 @@
 package import Kernel
+import TLS
 import Telemetry
 
 /// What all sessions of one worker share.
@@ -8,7 +9,7 @@ import Telemetry
     let connectionLimit: Int
     private(set) var connectionCount: Int
     private let numbers: SharedCounter
-    private var authClients: [SocketAddress: AuthClient] = [:]
+    private var authClients: [AuthPeer: AuthClient] = [:]
     private var sessions: [ObjectIdentifier: Session] = [:]
     private var relays: [ObjectIdentifier: Relay] = [:]
     /// Called when the last session has ended.
@@ -40,10 +41,13 @@ import Telemetry
 
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
 
-    func authClient(for address: SocketAddress) -> AuthClient {
-        if let client = authClients[address] { return client }
-        let client = AuthClient(address, worker: self)
-        authClients[address] = client
+    /// The line to an auth server.
+    /// - Parameter tls: how TLS is spoken with it, where its URL says `https`.
+    func authClient(for authServer: AuthServer, over tls: TLSClientContext?) -> AuthClient {
+        let peer = AuthPeer(address: authServer.address, tls: tls.map { AuthPeer.TLS($0, name: authServer.name) })
+        if let client = authClients[peer] { return client }
+        let client = AuthClient(peer, worker: self)
+        authClients[peer] = client
         return client
     }
 

@@ -55,6 +55,8 @@ import TLS
     // MARK: TLS
 
     var isEncrypted: Bool { tls != nil && !isHandshaking }
+    /// What has broken TLS, where that is why the connection is broken.
+    var tlsFault: TLSError? { tls?.fault }
 
     /// Lets everything from here on be TLS. What was read in the clear is forgotten.
     func begin(_ tls: TLSConnection) {

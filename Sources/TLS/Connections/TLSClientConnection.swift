@@ -47,7 +47,7 @@ package import Kernel
         guard context.verifies, let fault = CertificateFault(SSL_get_verify_result(handle.pointer)) else { return error }
         return TLSError(
             fault.isAboutName ? "SSL certificate does not match \"\(name)\"" : "SSL certificate verify error: \(fault)",
-            isClientFault: true)
+            isClientFault: true, isAboutCertificate: true)
     }
 
     /// A session that grew from an earlier one is no younger for it.

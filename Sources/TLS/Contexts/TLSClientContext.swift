@@ -42,6 +42,24 @@ package import Kernel
     }
 }
 
+/// The contexts of one configuration for connections on which we are the client. Blocks that say the same share
+/// one, and with it sessions and whatever connections are kept.
+@LoopActor package final class TLSClientContexts {
+    private var made: [(settings: any SettingsGroup, protocolName: String, context: TLSClientContext)] = []
+
+    package init() {}
+
+    package func context<Leg>(
+        for settings: TLSClientSettings<Leg>, protocolName: String
+    ) throws(ConfigurationError) -> TLSClientContext {
+        let known = made.first { $0.protocolName == protocolName && $0.settings as? TLSClientSettings<Leg> == settings }
+        if let known { return known.context }
+        let context = try TLSClientContext(settings, protocolName: protocolName)
+        made.append((settings, protocolName, context))
+        return context
+    }
+}
+
 extension ContextHandle {
     /// Ends handshakes with servers whose certificates are not to be trusted.
     borrowing func verifyServers<Leg>(_ settings: TLSClientSettings<Leg>) throws(ConfigurationError) {

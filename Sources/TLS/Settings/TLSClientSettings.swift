@@ -22,7 +22,7 @@ package enum AuthServerLeg: TLSLeg {
 
 /// How TLS is spoken where we are the client: one family of directives, in the words of nginx's `stream`,
 /// for each such connection.
-package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup {
+package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup, Equatable {
     @Setting package var verifies = false
     @Setting package var verificationDepth = 1
     @Setting package var trustedCertificateFile: String?
