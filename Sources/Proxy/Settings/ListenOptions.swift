@@ -35,7 +35,7 @@ package struct ListenOptions: Sendable, Equatable {
     /// The parameters whose turn has not come, as they are written.
     var unsupported: [String] {
         let all: [(String, Bool)] = [
-            ("ssl", ssl), ("proxy_protocol", proxyProtocol), ("rcvbuf", rcvbuf != nil), ("sndbuf", sndbuf != nil),
+            ("proxy_protocol", proxyProtocol), ("rcvbuf", rcvbuf != nil), ("sndbuf", sndbuf != nil),
             ("ipv6only=off", !ipv6only), ("multipath", multipath), ("reuseport", reuseport),
             ("so_keepalive", soKeepalive != nil && soKeepalive != .off),
         ]

@@ -140,7 +140,7 @@ private let schema = Schema(groups: [ListenSettings.self])
     }
 
     @Test(arguments: [
-        ("ssl", "ssl"), ("proxy_protocol", "proxy_protocol"), ("rcvbuf=1k", "rcvbuf"), ("sndbuf=1k", "sndbuf"),
+        ("proxy_protocol", "proxy_protocol"), ("rcvbuf=1k", "rcvbuf"), ("sndbuf=1k", "sndbuf"),
         ("so_keepalive=on", "so_keepalive"), ("so_keepalive=1", "so_keepalive"), ("ipv6only=off", "ipv6only=off"),
         ("multipath", "multipath"), ("reuseport", "reuseport"),
     ])
