@@ -38,7 +38,7 @@ package struct TLSSettings: SettingsGroup {
             .deprecated(inFavorOf: "listen ... ssl"),
         .pemSources("ssl_certificate", in: blocks, sets: \.$certificates),
         .pemSources("ssl_certificate_key", in: blocks, sets: \.$certificateKeys),
-        .tlsFile("ssl_password_file", in: blocks, sets: \.$passwordFile),
+        .passwordFile("ssl_password_file", in: blocks, sets: \.$passwordFile),
         .flag("ssl_certificate_compression", in: blocks, sets: \.$compressesCertificates),
         .tlsFile("ssl_dhparam", in: blocks, sets: \.$dhParametersFile),
         .string("ssl_ecdh_curve", in: blocks, sets: \.$curves),
