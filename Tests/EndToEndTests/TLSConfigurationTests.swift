@@ -59,13 +59,6 @@ import Testing
              "SSL_CONF_cmd(\"Options\", \"Nonsense\") failed (SSL: error:…"),
         Case(secured("ssl_dhparam missing;"), "BIO_new_file(\"DIR/missing\") failed (SSL: error:…"),
         Case(secured("ssl_dhparam CERT;"), "PEM_read_bio_DHparams(\"CERT\") failed (SSL: error:…"),
-        Case(secured("ssl_verify_client on; ssl_client_certificate missing;"),
-             "SSL_CTX_load_verify_locations(\"DIR/missing\") failed (SSL: error:…"),
-        Case(secured("ssl_verify_client on; ssl_client_certificate CA; ssl_crl missing;"),
-             "X509_LOOKUP_load_file(\"DIR/missing\") failed (SSL: error:…"),
-        Case(secured("\nssl_session_ticket_key CERT;"), "\"CERT\" must be 48 or 80 bytes in FILE:5"),
-        Case(secured("\nssl_session_ticket_key missing;"),
-             "open() \"DIR/missing\" failed (2: No such file or directory) in FILE:5"),
         Case("ssl_password_file missing;", "open() \"DIR/missing\" failed (2: No such file or directory) in FILE:3"),
         Case("ssl_password_file WRONG;\nssl_password_file WRONG;", "\"ssl_password_file\" directive is duplicate in FILE:4"),
         Case("starttls maybe;", "invalid value \"maybe\" in FILE:3"),
@@ -85,6 +78,16 @@ import Testing
         Case(secured("ssl_verify_client optional;"),
              "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"),
         Case("ssl_session_cache shared:a;", "invalid session cache \"shared:a\" in FILE:3"),
+        Case(secured("ssl_verify_client on; ssl_client_certificate missing;"),
+             "failed to load \"DIR/missing\": BIO_new_file() failed (SSL: error:…"),
+        Case(secured("ssl_trusted_certificate missing;"), "failed to load \"DIR/missing\": BIO_new_file() failed (SSL: error:…"),
+        Case(secured("ssl_client_certificate KEY;"), "failed to load \"KEY\": PEM_read_bio_X509() failed…"),
+        Case(secured("ssl_verify_client on; ssl_client_certificate CA; ssl_crl missing;"),
+             "failed to load \"DIR/missing\": BIO_new_file() failed (SSL: error:…"),
+        Case(secured("ssl_session_ticket_key CERT;"), "\"CERT\" must be 48 or 80 bytes"),
+        Case(secured("ssl_session_ticket_key missing;"), "open() \"DIR/missing\" failed (2: No such file or directory)"),
+        Case("server { protocol imap; listen 127.0.0.1:PORT;\nssl on; }",
+             "no \"ssl_certificate\" is defined for the \"ssl\" directive in FILE:4"),
     ]
 
     /// Files that are good though they look odd.
@@ -93,6 +96,7 @@ import Testing
         "server { protocol imap; listen 127.0.0.1:PORT; ssl_verify_client on; }",
         "ssl_certificate CERT; ssl_certificate_key KEY; server { protocol imap; listen 127.0.0.1:PORT ssl; }",
         secured("ssl_verify_client optional_no_ca;"),
+        "starttls on; server { protocol imap; listen 127.0.0.1:PORT; ssl on; \(pair) }",
         "server { protocol imap; listen 127.0.0.1:PORT ssl; listen 127.0.0.1:OTHER; starttls only; \(pair) ssl_session_cache builtin:100 shared:a:1m; }",
     ]
 

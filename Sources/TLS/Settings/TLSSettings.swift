@@ -68,7 +68,7 @@ package struct TLSSettings: SettingsGroup {
         "ssl_session_cache", in: blocks, takes: .between(1, 2)
     ) { (group, call) throws(DirectiveFault) in
         let words = try SessionCacheWords(call.words)
-        if let zone = words.zone { group.$sessionZone.set(zone) }
+        if let zone = words.zone { group.$sessionZone.set(zone, at: call.position) }
         if let builtin = words.builtin {
             group.$builtinSessionCache.set(builtin)
         } else if !group.$builtinSessionCache.isSet {
