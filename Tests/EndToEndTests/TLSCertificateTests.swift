@@ -74,6 +74,39 @@ import Testing
         #expect(result.status == .code(0), "\(result.standardError)")
     }
 
+    // MARK: Names
+
+    /// Certificates in their order, a name that a client asks for, and whose it is shown.
+    static let choices: [([Certificates.Name], String?, Certificates.Name)] = [
+        ([.ecdsa, .other], "mail.test", .ecdsa), ([.ecdsa, .other], "other.test", .other), ([.ecdsa, .other], "OTHER.test", .other),
+        ([.ecdsa, .other], "unknown.test", .ecdsa), ([.ecdsa, .other], nil, .ecdsa),
+        ([.other, .ecdsa], "mail.test", .ecdsa), ([.other, .ecdsa], "unknown.test", .other), ([.other, .ecdsa], nil, .other),
+    ]
+
+    @Test(arguments: choices)
+    func `among several certificates the name chooses that a client asks for`(
+        _ names: [Certificates.Name], _ name: String?, _ expected: Certificates.Name
+    ) throws {
+        let proxy = try TLSServer(certificates: names.map { try certificate($0).directives }.joined())
+        for route in TLSRoute.all {
+            for version in [TLSOrder.Version.tls12, .tls13] {
+                let handshake = try proxy.attempt(route.speech, route.way, TLSOrder(version, serverName: name))
+                #expect(handshake.certificate == (try certificate(expected).pem))
+            }
+        }
+    }
+
+    @Test func `a name may have RSA and ECDSA beside another's`() throws {
+        let proxy = try TLSServer(certificates: [.other, .rsa, .ecdsa].map { try certificate($0).directives }.joined())
+        let authority = try Certificates.shared().authority
+        for (ciphers, name) in [("aRSA", Certificates.Name.rsa), ("aECDSA", .ecdsa)] {
+            let order = TLSOrder(.tls12, ciphers: ciphers, serverName: "mail.test", trusted: authority)
+            #expect(try proxy.attempt(.imap, .implicit, order).certificate == certificate(name).pem)
+        }
+        let order = TLSOrder(serverName: "other.test", trusted: authority)
+        #expect(try proxy.attempt(.imap, .implicit, order).certificate == certificate(.other).pem)
+    }
+
     // MARK: Reload
 
     /// A server whose certificate is in the workspace, so that it can be replaced.

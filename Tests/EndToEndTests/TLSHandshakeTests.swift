@@ -28,6 +28,14 @@ import Testing
         }
     }
 
+    @Test(arguments: [TLSOrder.Version.tls12, .tls13])
+    func `a handshake may come byte by byte`(_ version: TLSOrder.Version) throws {
+        let proxy = try TLSServer()
+        var order = TLSOrder(version)
+        order.drips = true
+        for way in TLSWay.allCases { try proxy.client(.imap, way, order).converse(Speech.imap.noopScript) }
+    }
+
     @Test func `TLS 1.2 and 1.3 are spoken, older versions refused`() throws {
         let proxy = try TLSServer()
         try forAllRoutes { route in
@@ -213,7 +221,90 @@ import Testing
         #expect(!result.standardOutput.contains("x OK"))
     }
 
+    /// A hello of TLS 1.2 that the server answers, and then awaits more.
+    private static let hello: [UInt8] =
+        [0x16, 3, 1, 0, 0x3f, 1, 0, 0, 0x3b, 3, 3] + [UInt8](repeating: 7, count: 32)
+        + [0, 0, 2, 0xc0, 0x2b, 1, 0, 0, 0x10, 0, 0x0a, 0, 4, 0, 2, 0, 0x17, 0, 0x0d, 0, 4, 0, 2, 4, 3]
+
+    @Test func `a good login among half-open handshakes is not held up`() throws {
+        let proxy = try TLSServer(events: "multi_accept on;")
+        let worker = try proxy.server.awaitWorkers(1)[0]
+        _ = try proxy.loggedInClient(.imap, .implicit)
+        let before = worker.residentSize
+        let starts = [[], Array(Self.hello.prefix(1)), Array(Self.hello.prefix(40)), Self.hello]
+        var crowd: [LineClient] = []
+        for number in 0..<400 {
+            let client = try proxy.clientBeforeTLS(.imap, number % 8 < 4 ? .implicit : .starttls)
+            try client.send(starts[number % starts.count])
+            crowd.append(client)
+        }
+        // The server's answer ends in an empty `ServerHelloDone`.
+        for (number, client) in crowd.enumerated() where number % starts.count == 3 {
+            #expect(try client.bytes(5)[0] == 0x16)
+        }
+        let start = ContinuousClock.now
+        _ = try proxy.loggedInClient(.imap, .implicit)
+        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect((worker.residentSize - before) / crowd.count < 50)
+    }
+
+    // MARK: Within TLS
+
+    @Test func `a client that is too slow is told so in TLS`() throws {
+        let proxy = try TLSServer("timeout 1s;")
+        let farewells: [Speech: String] = [.imap: "* BYE …", .pop3: "-ERR …", .smtp: "421 …"]
+        let clients = try TLSRoute.all.map { ($0.speech, try proxy.client($0.speech, $0.way)) }
+        for (speech, client) in clients { try client.converse("S: \(try #require(farewells[speech]))\nS.") }
+        try proxy.server.awaitLog("client timed out (110: Connection timed out) while in auth state", count: clients.count)
+    }
+
+    @Test func `a greeting delay is kept in TLS, and who speaks before its end is sent away`() throws {
+        let proxy = try TLSServer { $0 == .smtp ? "smtp_greeting_delay 500ms;" : "" }
+        let start = ContinuousClock.now
+        let (patient, hasty) = (try proxy.clientBeforeTLS(.smtp, .implicit), try proxy.clientBeforeTLS(.smtp, .implicit))
+        for client in [patient, hasty] { try client.startTLS() }
+        try hasty.send("EHLO early\r\n")
+        try hasty.converse("S: 503 5.5.0 Improper use of SMTP command pipelining\nS.")
+        try patient.expect("220 mx.test ESMTP ready")
+        #expect(ContinuousClock.now - start >= .milliseconds(450))
+    }
+
     // MARK: The end
+
+    @Test func `a client that ends TLS hears that the server has too`() throws {
+        let proxy = try TLSServer()
+        try forAllRoutes { route in
+            let client = try proxy.client(route.speech, route.way)
+            client.finishSending()
+            try client.expectEnd()
+            #expect(try client.endOfTLS() == "close_notify")
+            let relayed = try proxy.loggedInClient(route.speech, route.way)
+            relayed.finishSending()
+            try relayed.expectEnd()
+            #expect(try relayed.endOfTLS() == "close_notify")
+        }
+    }
+
+    /// A certificate, what a client trusts, and what it says when it sees that this is not enough.
+    static let rejections: [(Certificates.Name, trusts: String, complaint: String, alert: String)] = [
+        (.outdated, "authority", "certificate has expired", "alert certificate expired"),
+        (.ecdsa, "stranger", "unable to get local issuer certificate", "alert unknown ca"),
+    ]
+
+    @Test(arguments: rejections)
+    func `a client that does not like the certificate says so, which is logged`(
+        _ name: Certificates.Name, _ trusts: String, _ complaint: String, _ alert: String
+    ) throws {
+        let certificates = try Certificates.shared()
+        let proxy = try TLSServer(certificates: certificates[name].directives)
+        let trusted = trusts == "authority" ? certificates.authority : certificates[.stranger].path
+        for way in TLSWay.allCases {
+            let handshake = try proxy.attempt(.imap, way, TLSOrder(trusted: trusted))
+            #expect(handshake.failure?.contains(complaint) == true)
+        }
+        let line = try proxy.server.awaitLog(alert, count: 2)
+        #expect(line.contains("[info]") && line.contains("SSL_do_handshake() failed (SSL: error:"))
+    }
 
     @Test func `the server says that TLS ends, and minds not a client that does not`() throws {
         let proxy = try TLSServer()

@@ -59,6 +59,28 @@ extension RealServerTests {
             _ = try curl(.smtp, "me", "--mail-from", "a@example.org", "--mail-rcpt", user, "-T", try message("curl \(way)"))
         }
 
+        /// The auth server knows the password of whom the certificate lets in.
+        @Test func `curl logs in with its certificate`() throws {
+            let (real, certificates) = (try RealMailServers.here(), try Certificates.shared())
+            let proxy = try TLSServer(
+                "ssl_verify_client on; ssl_client_certificate \(certificates.authority);", starttls: "only",
+                to: [.imap: real.imap, .pop3: real.pop3, .smtp: real.submission], accepting: ["Auth-User: \(user)", "Auth-Pass: \(password)"]
+            ) { "\($0)_auth external; " + ($0 == .smtp ? "proxy_smtp_auth on; xclient off;" : "") }
+            let client = certificates[.client]
+            for (index, speech) in Speech.allCases.enumerated() {
+                let port = proxy.port(speech, .implicit)
+                try command(
+                    ["curl", "-sS", "--cacert", certificates.authority, "--resolve", "mail.test:\(port):127.0.0.1"]
+                        + ["--cert", client.path, "--key", client.key, "-u", "anyone:", "--login-options", "AUTH=EXTERNAL"]
+                        + (speech == .smtp ? ["--mail-from", "a@example.org", "--mail-rcpt", user, "-T", try message("external")] : [])
+                        + ["\(speech)s://mail.test:\(port)/"])
+                let question = try proxy.auth.question(index)
+                #expect(question["Auth-Method"] == "external")
+                #expect(question["Auth-User"] == "anyone")
+                #expect(question["Auth-SSL-Subject"] == "CN=cli ent,O=A B\\, Inc,C=DE")
+            }
+        }
+
         @Test(arguments: TLSWay.allCases) func `Python's libraries log in`(_ way: TLSWay) throws {
             let proxy = try proxy()
             let preface = """

@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [("", both[0]), ("", both[1]), ("ssl_session_cache shared:zone:1m; ssl_session_tickets off;", both[0])])
+    @Test(arguments: [("", both[0]), ("", both[1])] + both.map { ("ssl_session_cache shared:zone:1m; ssl_session_tickets off;", $0) })
     func `a client comes back to another worker`(_ settings: String, _ version: TLSOrder.Version) throws {
         let proxy = try TLSServer(settings, workers: 2)
         try proxy.server.awaitWorkers(2)

@@ -67,7 +67,7 @@ final class TLSServer: Sendable {
     ///   - routes: ports of the upstreams where they are not to be stubs.
     ///   - ending: headers that the auth server's acceptance ends in.
     init(
-        _ settings: String = "", certificates: String? = nil, starttls: String = "on", workers: Int = 1, main: String = "",
+        _ settings: String = "", certificates: String? = nil, starttls: String = "on", workers: Int = 1, main: String = "", events: String = "",
         manner: UpstreamManner = UpstreamManner(), to routes: [Speech: UInt16]? = nil, accepting ending: [String] = [],
         own: (Speech) -> String = { _ in "" }
     ) throws {
@@ -83,11 +83,11 @@ final class TLSServer: Sendable {
         let certificates = try certificates ?? Certificates.shared()[.ecdsa].directives
         server = try ServerUnderTest(
             configuration: Self.configuration(
-                ports, "auth_http \(auth.url); \(certificates) starttls \(starttls); \(settings)", workers: workers, main: main, own))
+                ports, "auth_http \(auth.url); \(certificates) starttls \(starttls); \(settings)", workers: workers, main: main, events: events, own))
     }
 
     private static func configuration(
-        _ ports: UInt16, _ settings: String, workers: Int, main: String, _ own: (Speech) -> String
+        _ ports: UInt16, _ settings: String, workers: Int, main: String, events: String, _ own: (Speech) -> String
     ) -> String {
         let blocks = Speech.allCases.map { speech in
             """
@@ -96,7 +96,7 @@ final class TLSServer: Sendable {
 
             """
         }
-        return ServerUnderTest.configuration(workers: workers, main: main, mail: blocks.joined())
+        return ServerUnderTest.configuration(workers: workers, main: main, events: events, mail: blocks.joined())
     }
 
     func port(_ speech: Speech, _ way: TLSWay) -> UInt16 { speech.port(way, from: ports) }
