@@ -248,6 +248,35 @@ import Testing
         #expect((worker.residentSize - before) / crowd.count < 50)
     }
 
+    @Test func `sessions over TLS leave neither descriptors nor memory behind`() throws {
+        let certificates = try Certificates.shared()
+        let proxy = try TLSServer(
+            "ssl_verify_client optional; ssl_client_certificate \(certificates.authority); ssl_session_cache builtin:20 shared:zone:64k;")
+        let worker = try proxy.server.awaitWorkers(1)[0]
+        let orders = [TLSOrder(.tls12), TLSOrder(.tls13)]
+        for order in orders { _ = try proxy.loggedInClient(.imap, .implicit, order) }
+        func sessions(_ count: Int) throws {
+            for number in 0..<count {
+                let way = TLSWay.allCases[number / 8 % 2]
+                switch number % 8 {
+                case 0: _ = try proxy.loggedInClient(.imap, way, TLSOrder(.tls12))
+                case 1: _ = try proxy.loggedInClient(.imap, way, TLSOrder(certificate: certificates[.client]))
+                case 2, 3: _ = try proxy.attempt(.imap, way, TLSOrder(resuming: orders[number % 2]))
+                case 4: _ = try proxy.attempt(.imap, way, TLSOrder(certificate: certificates[.stranger]))
+                case 5: _ = try proxy.attempt(.imap, way, TLSOrder(applicationProtocols: ["h2"]))
+                case 6: try proxy.clientBeforeTLS(.imap, way).send(Self.hello)
+                default: try proxy.clientBeforeTLS(.imap, way).send("garbage\r\n")
+                }
+            }
+        }
+        try sessions(96)
+        try eventually("descriptors given back") { worker.descriptorCount < 40 }
+        let (descriptors, memory) = (worker.descriptorCount, worker.residentSize)
+        try sessions(400)
+        try eventually("descriptors given back") { worker.descriptorCount <= descriptors }
+        #expect(worker.residentSize - memory < 2 * 1024)
+    }
+
     // MARK: Within TLS
 
     @Test func `a client that is too slow is told so in TLS`() throws {
