@@ -32,6 +32,11 @@
     }
 }
 
+/// Settings are equal that say the same, whichever block has said it.
+extension Setting: Equatable where Value: Equatable {
+    package static func == (left: Setting, right: Setting) -> Bool { left.value == right.value }
+}
+
 extension Setting where Value: RangeReplaceableCollection {
     /// Takes more elements that a file gives. The first ones in a block take the place of the default,
     /// and so of what an outer block says.

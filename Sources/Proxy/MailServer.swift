@@ -13,6 +13,10 @@ package import Telemetry
     /// Nil where the server speaks no TLS with its clients.
     package let tls: TLSServerContext?
     private let isTLSEverywhere: Bool
+    /// Nil where no upstream can be spoken to by TLS.
+    let upstreamTLS: TLSClientContext?
+    /// Nil where there is no auth server, or it is asked in the clear.
+    let authServerTLS: TLSClientContext?
     let timeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
@@ -20,7 +24,10 @@ package import Telemetry
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
     ///   - resumption: what lets clients come back to their TLS sessions.
-    package init(_ block: ServerBlock, log: ErrorLog, resumption: TLSResumption) throws(ConfigurationError) {
+    ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
+    package init(
+        _ block: ServerBlock, log: ErrorLog, resumption: TLSResumption, contexts: TLSClientContexts
+    ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
         let dialogue = settings[DialogueSettings.self]
@@ -38,6 +45,12 @@ package import Telemetry
         listens = listening.listens
         isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
         tls = try Self.tls(settings, protocolName: protocolType.name, resumption)
+        // An auth server may ask for it at any login.
+        let mayNeedTLS = !isFixed || proxy.security != .off
+        upstreamTLS = mayNeedTLS
+            ? try contexts.context(for: settings[TLSClientSettings<UpstreamLeg>.self], protocolName: protocolType.name) : nil
+        authServerTLS = route.asksByTLS
+            ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
         timeout = settings[MailSettings.self].timeout
         authHTTP = settings[AuthHTTPSettings.self]
         mailProtocol = protocolType.init(
@@ -85,9 +98,11 @@ package import Telemetry
         openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
+        let contexts = TLSClientContexts()
         var servers: [MailServer] = []
         for block in configuration.servers {
-            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self]), resumption: resumption))
+            let log = try openLog(block.settings[ErrorLogSettings.self])
+            servers.append(try MailServer(block, log: log, resumption: resumption, contexts: contexts))
         }
         return servers
     }

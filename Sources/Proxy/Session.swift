@@ -291,6 +291,7 @@ import Telemetry
     }
 
     func upstreamFault(_ connection: Connection) -> SessionFailure {
+        if let error = connection.tlsFault { return .upstream(level: .error, text: error.text, nil) }
         if let error = connection.fault { return .upstream(level: .error, text: "\(error.call) failed", error) }
         return .upstream(level: .error, text: "upstream prematurely closed connection", nil)
     }

@@ -55,6 +55,8 @@ import TLS
     // MARK: TLS
 
     var isEncrypted: Bool { tls != nil && !isHandshaking }
+    /// What has broken TLS, where that is why the connection is broken.
+    var tlsFault: TLSError? { tls?.fault }
 
     /// Nothing is said in the clear any more, and what was read of it is forgotten.
     func endPlaintext() {

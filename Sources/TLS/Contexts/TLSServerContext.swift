@@ -35,8 +35,6 @@ package import Kernel
         handle = try ContextHandle()
         self.protocolName = Array(protocolName.utf8)
         let pointer = handle.pointer
-        // A client that leaves without saying so is nothing to complain of (`mail-tls.md`, section 9).
-        SSL_CTX_set_options(pointer, openssl_ignore_unexpected_eof)
         try handle.allow(settings.protocols)
         choice = CertificateChoice(pairs: try Self.pairs(sources, settings.passwordFile, in: handle))
         try handle.setCiphers(settings.ciphers)

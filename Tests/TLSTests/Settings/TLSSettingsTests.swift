@@ -132,7 +132,7 @@ private let schema = Schema(groups: [TLSSettings.self])
     }
 
     private func check<Leg>(_ settings: TLSClientSettings<Leg>) {
-        #expect(settings.verifies && settings.verificationDepth == 2 && settings.sendsName && settings.name == "n")
+        #expect(settings.verifies && settings.verificationDepth == 2 && settings.sendsName == true && settings.name == "n")
         #expect(settings.trustedCertificateFile == "/etc/martlet/t" && settings.revocationFile == "/r")
         #expect(settings.certificate == .file("/etc/martlet/c") && settings.certificateKey == .data(Array("K".utf8)))
         #expect(settings.passwordFile == "/etc/martlet/p" && settings.protocols == [.tls13] && settings.ciphers == "A")
