@@ -244,7 +244,7 @@ import Testing
         }
         let start = ContinuousClock.now
         _ = try proxy.loggedInClient(.imap, .implicit)
-        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(ContinuousClock.now - start < .seconds(5))
         #expect((worker.residentSize - before) / crowd.count < 50)
     }
 
