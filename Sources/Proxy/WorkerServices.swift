@@ -1,5 +1,4 @@
 package import Kernel
-import TLS
 import Telemetry
 
 /// What all sessions of one worker share.
@@ -41,10 +40,7 @@ import Telemetry
 
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
 
-    /// The line to an auth server.
-    /// - Parameter tls: how TLS is spoken with it, where its URL says `https`.
-    func authClient(for authServer: AuthServer, over tls: TLSClientContext?) -> AuthClient {
-        let peer = AuthPeer(address: authServer.address, tls: tls.map { AuthPeer.TLS($0, name: authServer.name) })
+    func authClient(for peer: AuthPeer) -> AuthClient {
         if let client = authClients[peer] { return client }
         let client = AuthClient(peer, worker: self)
         authClients[peer] = client

@@ -1,4 +1,4 @@
-/// What a client shall do in its TLS handshake.
+/// What a client, or a stub server, shall do in its TLS handshake.
 package struct TLSOrder: Sendable, Encodable {
     package enum Version: String, Sendable, Encodable, CaseIterable {
         case tls10 = "TLSv1"
@@ -16,6 +16,7 @@ package struct TLSOrder: Sendable, Encodable {
     package var serverName: String?
     /// What to offer by ALPN; nil: no ALPN.
     package var applicationProtocols: [String]?
+    private var isServer = false
     private var certificate: String?
     private var key: String?
     /// The order whose session to resume; what its context says (certificate, versions) goes with it.
@@ -43,9 +44,20 @@ package struct TLSOrder: Sendable, Encodable {
         self.trusted = trusted
         self.endsAbruptly = endsAbruptly
     }
+
+    /// What a server shall do, for all its connections: it resumes sessions of one in another.
+    /// - Parameter clientAuthority: who must have signed the client's certificate, if there must be one.
+    package static func server(
+        _ certificate: Certificate, _ version: Version? = nil, applicationProtocols: [String]? = nil,
+        clientAuthority: String? = nil
+    ) -> TLSOrder {
+        var order = TLSOrder(version, applicationProtocols: applicationProtocols, certificate: certificate, trusted: clientAuthority)
+        order.isServer = true
+        return order
+    }
 }
 
-/// How a client saw its handshake end.
+/// How a client, or a stub server, saw its handshake end.
 package struct TLSHandshake: Sendable, Decodable, CustomStringConvertible {
     /// Why there is no TLS; what follows `alert` is nil then.
     package let failure: String?
@@ -55,8 +67,10 @@ package struct TLSHandshake: Sendable, Decodable, CustomStringConvertible {
     package let cipher: String?
     package let isResumed: Bool?
     package let applicationProtocol: String?
-    /// The server's certificate, as PEM; empty where a resumed session does not know it.
+    /// The other side's certificate, as PEM; empty where a resumed session does not know it.
     package let certificate: String?
+    /// What a server has been told that it is called.
+    package let serverName: String?
 
     package var description: String {
         if let failure { return "\(failure), alert \(alert.map(String.init) ?? "none")" }

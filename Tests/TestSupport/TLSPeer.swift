@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// A process that speaks TLS for the tests' clients: Python's `ssl`, driven without sockets, so that it sees
+/// A process that speaks TLS for the tests' clients and stubs: Python's `ssl`, driven without sockets, so that it sees
 /// apart what the library hides (whether `close_notify` came) and offers what tests need (a session
 /// of an earlier connection, old versions, an abrupt end). One for the whole run, however that
 /// ends.
@@ -59,9 +59,28 @@ final class TLSPeer: Sendable {
         warnings.simplefilter("ignore")
         LIMIT = 1 << 18
         sessions, endings = {}, {}
+        server_contexts, server_names, making = {}, {}, threading.Lock()
         changed = threading.Condition()
 
+        def make_server_context(order):
+            key = json.dumps({**order, "label": ""}, sort_keys=True)
+            with making:
+                if key not in server_contexts:
+                    context = server_contexts[key] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                    context.sni_callback = lambda tls, name, _: server_names.__setitem__(id(tls), name)
+                    context.load_cert_chain(order["certificate"], order["key"])
+                    if order.get("trusted"):
+                        context.load_verify_locations(order["trusted"])
+                        context.verify_mode = ssl.CERT_REQUIRED
+                    if order.get("applicationProtocols"):
+                        context.set_alpn_protocols(order["applicationProtocols"])
+                    if order.get("version"):
+                        context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, order["version"])
+                return server_contexts[key]
+
         def make_context(order):
+            if order["isServer"]:
+                return make_server_context(order)
             if order.get("resume"):
                 return sessions[order["resume"]][0]
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -113,6 +132,7 @@ final class TLSPeer: Sendable {
                 "version": tls.version(), "cipher": tls.cipher()[0], "isResumed": tls.session_reused,
                 "applicationProtocol": tls.selected_alpn_protocol(),
                 "certificate": ssl.DER_cert_to_PEM_cert(certificate) if certificate else "",
+                "serverName": server_names.pop(id(tls), None),
             }
 
         def end(label, how):
@@ -233,7 +253,7 @@ final class TLSPeer: Sendable {
             try:
                 context = make_context(order)
                 session = sessions[order["resume"]][1] if order.get("resume") else None
-                tls = context.wrap_bio(incoming, outgoing, server_hostname=order.get("serverName"), session=session)
+                tls = context.wrap_bio(incoming, outgoing, order["isServer"], order.get("serverName"), session)
                 shake_hands(order, tls, far, incoming, outgoing)
                 near.sendall((json.dumps(facts(tls)) + "\n").encode())
             except (OSError, EOFError, KeyError, ValueError) as error:

@@ -28,6 +28,12 @@ struct AuthPeer: Hashable {
     var tls: TLS?
 }
 
+extension AuthPeer {
+    init(_ server: AuthServer, over context: TLSClientContext?) {
+        self.init(address: server.address, tls: context.map { TLS($0, name: server.name) })
+    }
+}
+
 /// One worker's line to one auth server: a pool of connections that are kept alive, and the questions
 /// that wait for one. The questions of one turn of the loop are sent together at its end.
 @LoopActor final class AuthClient {

@@ -73,7 +73,7 @@ extension Session {
         let timedOut = "auth http server \(authServer.address) timed out"
         setDeadline(
             server.authHTTP.timeout, else: .authServer(text: timedOut, KernelError("recv()", KernelError.timedOut)))
-        let question = worker.authClient(for: authServer, over: server.authServerTLS).ask(request.encode(), waiter: waiter)
+        let question = worker.authClient(for: AuthPeer(authServer, over: server.authServerTLS)).ask(request.encode(), waiter: waiter)
         do throws(SessionFailure) {
             try await wait { question.answer != nil }
         } catch {
