@@ -1,3 +1,5 @@
+import Kernel
+
 /// An endless stream in which every byte follows from its place, so that whatever is lost, doubled or moved
 /// on the way shows.
 enum Pattern {
@@ -18,4 +20,10 @@ enum Pattern {
 
     /// Where in `bytes` that begins which comes after `count` bytes of the stream.
     static func start(after count: Int) -> Int { count % period }
+
+    /// Whether these bytes, a period at most, are those that come after `count` bytes of the stream.
+    static func continues(with bytes: Span<UInt8>, after count: Int) -> Bool {
+        let (all, start) = (Self.bytes, start(after: count))
+        return bytes.hasSameBytes(as: all.span.extracting(start..<start + bytes.count))
+    }
 }

@@ -125,10 +125,7 @@ import TLS
         while taken < total && isRight {
             let count = try await read(atMost: min(total - taken, Pattern.period))
             guard count > 0 else { throw Fault(role, "closed after \(taken) of \(total) bytes") }
-            let start = Pattern.start(after: taken)
-            isRight = Self.buffer.withBytes(count) {
-                $0.hasSameBytes(as: Pattern.bytes.span.extracting(start..<start + count))
-            }
+            isRight = Self.buffer.withBytes(count) { Pattern.continues(with: $0, after: taken) }
             taken += count
         }
         if !isRight { throw Fault(role, "received something else than was sent, before byte \(taken) of \(total)") }
