@@ -53,6 +53,9 @@ let package = Package(
         .executableTarget(
             name: "martlet", dependencies: ["Processes", "Proxy", "TLS", "Telemetry", "Protocols", "Kernel", "Configuration"],
             swiftSettings: house + [.strictMemorySafety()]),
+        .executableTarget(
+            name: "martlet-bench", dependencies: ["TLS", "Kernel", "Configuration"],
+            swiftSettings: house + [.strictMemorySafety()]),
 
         .target(name: "TestSupport", dependencies: ["Configuration", "Kernel"], path: "Tests/TestSupport", swiftSettings: testing),
         tests(of: "Kernel"),
@@ -63,7 +66,8 @@ let package = Package(
         tests(of: "Proxy", with: ["Kernel", "Configuration", "Protocols", "Telemetry", "TLS"]),
         tests(of: "Processes", with: ["Kernel", "Configuration", "Proxy", "Telemetry", "TLS", "Protocols"]),
         tests(of: "martlet", with: ["Kernel", "Processes"]),
+        tests(of: "martlet-bench", with: ["Kernel"]),
         .testTarget(name: "ArchitectureTests", dependencies: ["Processes", "Configuration", "TestSupport"], swiftSettings: testing),
-        .testTarget(name: "EndToEndTests", dependencies: ["martlet", "TestSupport"], swiftSettings: testing),
+        .testTarget(name: "EndToEndTests", dependencies: ["martlet", "martlet-bench", "TestSupport"], swiftSettings: testing),
     ]
 )

@@ -3,6 +3,7 @@ import Testing
 /// The diagram of `Sources/README.md`: what each room's arrows lead to.
 private let arrows: [String: Set<String>] = [
     "martlet": ["Processes"],
+    "martlet-bench": ["TLS"],
     "Processes": ["Proxy"],
     "Proxy": ["TLS", "Telemetry", "Protocols"],
     "TLS": ["Kernel", "Configuration"],

@@ -6,20 +6,22 @@ import Glibc
 package enum ProgramUnderTest {
     private static let environment = ProcessInfo.processInfo.environment
 
-    package static let path: String = {
-        if let chosen = environment["MARTLET_UNDER_TEST"] { return chosen }
+    package static let path = environment["MARTLET_UNDER_TEST"] ?? sibling("martlet")
+
+    /// A program built beside the test bundle.
+    package static func sibling(_ name: String) -> String {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         var folder = URL(fileURLWithPath: bundle).deletingLastPathComponent()
         while folder.path != "/" {
-            let candidate = folder.appendingPathComponent("martlet").path
+            let candidate = folder.appendingPathComponent(name).path
             var isFolder: ObjCBool = false
             if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
                 return candidate
             }
             folder.deleteLastPathComponent()
         }
-        return "martlet"
-    }()
+        return name
+    }
 
     /// How it calls itself in messages and process titles.
     package static let name = URL(fileURLWithPath: path).lastPathComponent

@@ -23,7 +23,16 @@ package import Kernel
         openssl_set_connection_owner(handle.pointer, Unmanaged.passUnretained(self).toOpaque())
         SSL_set_connect_state(handle.pointer)
         try setName()
-        if let earlierSession { SSL_set_session(handle.pointer, earlierSession.pointer) }
+        if let earlierSession { comeBack(to: earlierSession) }
+    }
+
+    /// OpenSSL would have each session of TLS 1.3 used once: it spoils what it was given as soon as the handshake
+    /// is done, before the server's next ticket comes. So it gets a copy, or connections made side by side could
+    /// not all come back.
+    private func comeBack(to session: ClientSessions.Session) {
+        let copy = SSL_SESSION_dup(session.pointer)
+        SSL_set_session(handle.pointer, copy)
+        SSL_SESSION_free(copy)
     }
 
     /// Names are told to servers, addresses are not (RFC 6066, section 3).

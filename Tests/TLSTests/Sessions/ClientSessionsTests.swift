@@ -8,9 +8,11 @@ import Testing
 
 @Suite struct ClientSessionsTests {
     /// Connects once more.
+    /// - Parameter meanwhile: what happens when both have agreed, and the server has not yet said anything.
     /// - Returns: whether an earlier session was gone on with. A handshake that fails throws.
     @LoopActor private func connect(
-        _ server: TLSServerContext, _ client: TLSClientContext, host: String = "mail.example", port: UInt16 = 993
+        _ server: TLSServerContext, _ client: TLSClientContext, host: String = "mail.example", port: UInt16 = 993,
+        meanwhile: () throws -> Void = {}
     ) throws -> Bool {
         let ends = try Channel.makePair()
         let sources = [ends.0, ends.1].map { EventSource(owning: $0, isStream: true) }
@@ -23,6 +25,7 @@ import Testing
             return near.fault != nil || (one == .done && other == .done)
         }
         if let fault = near.fault { throw fault }
+        try meanwhile()
         let buffer = SharedBuffer()
         _ = far.send([1].span)
         try runLoop { near.receive(into: buffer) == .moved(1) }
@@ -48,6 +51,17 @@ import Testing
             let client = try makeClient()
             let resumed = try (0..<4).map { _ in try connect(server, client) }
             #expect(resumed == [false, true, true, true])
+        }
+    }
+
+    @Test(arguments: ["TLSv1.2", "TLSv1.3"])
+    func `connections made side by side go on with the same session`(_ version: String) throws {
+        try withContexts(Self.verify + "proxy_ssl_protocols \(version);") { server, makeClient in
+            let client = try makeClient()
+            _ = try connect(server, client)
+            var resumed: [Bool] = []
+            resumed.append(try connect(server, client) { resumed.append(try connect(server, client)) })
+            #expect(resumed == [true, true])
         }
     }
 

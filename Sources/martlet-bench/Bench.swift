@@ -1,0 +1,144 @@
+import Kernel
+
+/// One measurement, from the first connection to the figures.
+@LoopActor final class Bench {
+    private let arguments: Arguments
+    private let worker: Int32
+    private let play = Play()
+    private let clients: Clients
+    private let watchdog = LoopTimer()
+    private var measurement: Measurement?
+
+    /// What both sides are given to end what is under way before the worker's use is read.
+    private static let settling = Duration.milliseconds(20)
+    /// The same before memory is read: what is given back late shall be given back.
+    private static let memorySettling = Duration.milliseconds(500)
+    /// How many sessions are opened at the same time, where many are wanted.
+    private static let openingAtOnce = 32
+    /// How long nothing may happen.
+    private static let patience = Duration.seconds(30)
+
+    init(_ arguments: Arguments) throws(Fault) {
+        guard let server = arguments.server, let authServer = arguments.authServer, let upstream = arguments.upstream,
+            let worker = arguments.worker
+        else { throw Fault("it is not said where to") }
+        self.arguments = arguments
+        self.worker = worker
+        clients = try Clients(of: server, speaking: arguments.speech, arguments.tls)
+        let asked = AuthServer(for: arguments.speech, sendingTo: upstream)
+        let mailbox = Upstream(arguments.speech, transfersOf: arguments.size)
+        try play.listen(on: authServer, as: .authServer) { wire throws(Fault) in try await asked.serve(wire) }
+        try play.listen(on: upstream, as: .upstream) { wire throws(Fault) in try await mailbox.serve(wire) }
+    }
+
+    /// Runs the loop until there is a measurement, or a reason why there is none.
+    func run() throws(Fault) -> Measurement {
+        play.start { () throws(Fault) in self.measurement = try await self.measure() }
+        watch()
+        do {
+            try LoopActor.loop.run { self.measurement != nil || self.play.fault != nil }
+        } catch {
+            throw Fault("\(error)")
+        }
+        guard let measurement else { throw play.fault ?? Fault("nothing was measured") }
+        return measurement
+    }
+
+    /// Ends a play that has come to a standstill.
+    private func watch() {
+        let before = play.operationsEnded
+        watchdog.action = { [unowned self] in
+            if play.operationsEnded == before { play.fail(Fault("nothing has happened for \(Self.patience)")) } else { watch() }
+        }
+        watchdog.start(after: Self.patience)
+    }
+
+    // MARK: The kinds of work
+
+    private func measure() async throws(Fault) -> Measurement {
+        switch arguments.work {
+        case .login: return try await measureLogins()
+        case .idle: return try await measureMemory()
+        case .echo:
+            let exchange = Exchange.echo(arguments.size)
+            return try await measureInSessions { wire throws(Fault) in try await wire.ask(exchange) }
+        case .down:
+            return try await measureTransfers { wire, size throws(Fault) in
+                try await wire.send(Transfer.down)
+                try await wire.expectPattern(size)
+            }
+        case .up:
+            return try await measureTransfers { wire, size throws(Fault) in
+                try await wire.send(Transfer.up)
+                try await wire.sendPattern(size)
+                try await wire.expect(Transfer.thanks)
+            }
+        }
+    }
+
+    private func measureLogins() async throws(Fault) -> Measurement {
+        // The first alone: the others may come back to its TLS session.
+        try await clients.visit()
+        clients.mustResume = arguments.tls == .resumed
+        return try await measure { _ throws(Fault) in try await self.clients.visit() }
+    }
+
+    private func measureInSessions(_ operation: @escaping @LoopActor (Wire) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+        let wires = await open(arguments.sessions)
+        return try await measure { client throws(Fault) in try await operation(wires[client]) }
+    }
+
+    private func measureTransfers(_ transfer: @escaping @LoopActor (Wire, Int) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+        let size = arguments.size
+        var measurement = try await measureInSessions { wire throws(Fault) in try await transfer(wire, size) }
+        measurement.byteCount = size * measurement.operations
+        return measurement
+    }
+
+    private func measureMemory() async throws(Fault) -> Measurement {
+        // What the worker keeps from its first sessions is no session's.
+        _ = await play.perform(Self.openingAtOnce, by: Self.openingAtOnce) { _ throws(Fault) in try await self.clients.visit() }
+        await play.pause(Self.memorySettling)
+        let before = try ProcessUse.memory(of: worker)
+        let wires = await open(arguments.sessions)
+        await play.pause(Self.memorySettling)
+        let after = try ProcessUse.memory(of: worker)
+        for wire in wires { try await wire.ask(arguments.speech.noop) }
+        var measurement = Measurement(operations: wires.count)
+        measurement.bytesPerSession = Double(after - before) / Double(wires.count)
+        return measurement
+    }
+
+    // MARK: Steps
+
+    /// Opens so many sessions, which stay.
+    private func open(_ count: Int) async -> [Wire] {
+        let opened = Opened()
+        _ = await play.perform(count, by: min(count, Self.openingAtOnce)) { _ throws(Fault) in
+            opened.wires.append(try await self.clients.logIn())
+        }
+        return opened.wires
+    }
+
+    private final class Opened {
+        var wires: [Wire] = []
+    }
+
+    /// Has the operation done so often as is wanted, and reads before and after what that has cost.
+    private func measure(_ operation: @escaping @LoopActor (Int) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+        let (count, sessions) = (arguments.operations, arguments.sessions)
+        _ = await play.perform(max(sessions, count / 10), by: sessions, operation)
+        await play.pause(Self.settling)
+        let (worker, own, begin) = (
+            try ProcessUse.processorTime(of: worker), try ProcessUse.processorTime(of: OwnProcess.id), ContinuousClock.now
+        )
+        let durations = await play.perform(count, by: sessions, operation)
+        var measurement = Measurement(operations: durations.count)
+        measurement.wallNanoseconds = (ContinuousClock.now - begin).nanoseconds
+        await play.pause(Self.settling)
+        measurement.workerNanoseconds = try ProcessUse.processorTime(of: self.worker) - worker
+        measurement.ownNanoseconds = try ProcessUse.processorTime(of: OwnProcess.id) - own
+        measurement.latencies = Statistics(durations)
+        return measurement
+    }
+}
