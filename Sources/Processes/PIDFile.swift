@@ -15,6 +15,19 @@ enum PIDFile {
         try Files.remove(path)
     }
 
+    /// Where the file of a master is while its new binary runs.
+    static func asidePath(_ path: String) -> String { path + ".oldbin" }
+
+    /// Makes room for the file of a new binary. A device or a pipe has room for both.
+    static func putAside(_ path: String) throws(KernelError) {
+        if !Files.isSpecial(path) { try Files.move(path, to: asidePath(path)) }
+    }
+
+    /// Puts the file back in place of the new binary's, if any is left.
+    static func bringBack(_ path: String) throws(KernelError) {
+        if !Files.isSpecial(path) { try Files.move(asidePath(path), to: path) }
+    }
+
     /// The process that the file names; nil where it names none.
     static func read(_ path: String) throws(KernelError) -> Int32? {
         number(in: try Files.read(path))

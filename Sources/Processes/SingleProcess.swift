@@ -11,7 +11,7 @@ import Telemetry
     init(_ cycle: Cycle, invocation: Invocation, numbers: SharedCounter) throws(KernelError) {
         self.invocation = invocation
         self.cycle = cycle
-        OwnProcess.keepEnvironment(["TZ"] + cycle.process.environment)
+        OwnProcess.keepEnvironment(cycle.process.keptVariables)
         worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
         worker.reconfigure = { [unowned self] in reconfigure() }
     }

@@ -7,7 +7,7 @@ enum WorkerRights {
     static let fatalExitCode: Int32 = 2
 
     @LoopActor static func settle(_ settings: ProcessSettings, log: ErrorLog) throws(KernelError) {
-        OwnProcess.keepEnvironment(["TZ"] + settings.environment)
+        OwnProcess.keepEnvironment(settings.keptVariables)
         tolerate(log) { () throws(KernelError) in
             if settings.workerPriority != 0 { try OwnProcess.setPriority(settings.workerPriority) }
         }
