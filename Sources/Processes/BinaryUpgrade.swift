@@ -32,6 +32,9 @@ import Telemetry
         }
     }
 
+    /// Where this master's pid file is by now.
+    var ownPIDPath: String? { pidPath.map(PIDFile.asidePath) }
+
     /// The new binary has ended: the pid file is this master's again.
     func undo(log: ErrorLog) {
         Self.restorePIDFile(pidPath, log, "after the new binary process \"\(program)\" exited")

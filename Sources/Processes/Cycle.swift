@@ -209,3 +209,8 @@ extension [ErrorLogSettings.Target] {
         }
     }
 }
+
+extension Cycle {
+    /// What a service manager shows of a server that serves.
+    var statusText: String { "\(process.workerProcesses) workers, \(listeners.count) listeners" }
+}

@@ -27,7 +27,7 @@ struct Inheritance: Equatable {
     private static let maximumActivated: Int32 = 4096
 
     /// Takes the variables out of the environment: nobody who is started from here is meant by them.
-    static func claim() -> Inheritance? {
+    static func claim() -> Inheritance {
         defer { for name in variables + activation + ["SPARE"] { OwnProcess.removeEnvironmentVariable(name) } }
         for name in variables {
             guard let text = OwnProcess.environmentVariable(name) else { continue }
@@ -53,11 +53,11 @@ struct Inheritance: Equatable {
         if !rest.isEmpty { fault = "invalid socket number \"\(rest)\" in \(variable) environment variable, ignoring" }
     }
 
-    /// Reads what a service manager says; nil where it says nothing, or means somebody else.
-    init?(activatedFor process: Int32, variable: (String) -> String?) {
+    /// Reads what a service manager says, where it says something and means this process.
+    init(activatedFor process: Int32, variable: (String) -> String?) {
         guard let id = variable("LISTEN_PID"), Self.number(id[...]) == process,
             let count = variable("LISTEN_FDS").flatMap({ Self.number($0[...]) }), 1...Self.maximumActivated ~= count
-        else { return nil }
+        else { return }
         for number in Self.firstActivated..<Self.firstActivated + count { add(number, from: .activated) }
     }
 

@@ -101,7 +101,7 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
-        guard let role = start() else { return 1 }
+        guard let role = start(Inheritance.claim(), ServiceNotifier()) else { return 1 }
         do throws(KernelError) {
             switch role {
             case .master(let master): try master.run()
@@ -123,13 +123,14 @@ import Telemetry
 
     /// Does all that can make a start fail. Nothing here outlives the call but the role: the first
     /// generation goes, logs and all, when a reload has replaced it.
-    private func start() -> Role? {
-        guard let cycle = firstCycle() else { return nil }
+    private func start(_ inheritance: Inheritance, _ notifier: ServiceNotifier) -> Role? {
+        guard let cycle = firstCycle(inheritance) else { return nil }
         SignalReader.blockAll()
         announce(cycle)
         do throws(KernelError) {
-            let launcher = cycle.process.daemon ? try Daemon.launch() : nil
-            let role = try role(with: cycle)
+            // A new binary is in the background as far as the old one is.
+            let launcher = cycle.process.daemon && inheritance.master == nil ? try Daemon.launch() : nil
+            let role = try role(with: cycle, notifier, predecessor: inheritance.master)
             if let path = cycle.pidPath { try writePIDFile(path) }
             cycle.redirectStandardError()
             launcher?.tellReady()
@@ -142,20 +143,24 @@ import Telemetry
         }
     }
 
-    private func role(with cycle: Cycle) throws(KernelError) -> Role {
+    private func role(with cycle: Cycle, _ notifier: ServiceNotifier, predecessor: Int32?) throws(KernelError) -> Role {
         let numbers = try SharedCounter()
+        notifier.log = cycle.log
         if cycle.process.masterProcess {
-            return .master(try Master(cycle, invocation: invocation, title: title, numbers: numbers))
+            return .master(try Master(
+                cycle, invocation: invocation, title: title, numbers: numbers, notifier: notifier, predecessor: predecessor))
         }
-        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers))
+        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers, notifier: notifier))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.
-    private func firstCycle() -> Cycle? {
+    private func firstCycle(_ inheritance: Inheritance) -> Cycle? {
         let startupLog = invocation.openStartupLog()
+        let inherited = InheritedListeners(inheritance, log: startupLog)
+        defer { inherited.closeRest() }
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil)
+            return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil, inheriting: inherited)
         } catch {
             report(error, to: startupLog)
             return nil

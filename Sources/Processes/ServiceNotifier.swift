@@ -57,6 +57,9 @@ import Telemetry
         }
     }
 
+    /// The server serves, and which of its processes is to be asked from now on.
+    func tellReady(_ status: String) { tell(.ready, .mainProcess(OwnProcess.id), .status(status)) }
+
     func tellReloading() { tell(.reloading(at: EventLoop.clock())) }
 
     /// Gives signs of life from now on, twice as often as they are asked for.
