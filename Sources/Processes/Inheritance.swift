@@ -15,6 +15,8 @@ struct Inheritance: Equatable {
     private(set) var fault: String?
     /// The master that has started this process to take its place.
     private(set) var master: Int32?
+    /// Descriptors that are open for no reason that anybody has given.
+    private(set) var strangers: [Int32] = []
 
     /// The variable for a new binary of ours, and the one that nginx has for its own. An old binary sets
     /// both, so that either program can follow the other.
@@ -28,12 +30,20 @@ struct Inheritance: Equatable {
 
     /// Takes the variables out of the environment: nobody who is started from here is meant by them.
     static func claim() -> Inheritance {
-        defer { for name in variables + activation + ["SPARE"] { OwnProcess.removeEnvironmentVariable(name) } }
+        var inheritance = read()
+        for name in variables + activation + ["SPARE"] { OwnProcess.removeEnvironmentVariable(name) }
+        inheritance.strangers = OwnProcess.openDescriptors.filter { number in
+            number > FileDescriptor.standardError && !inheritance.sockets.contains { $0.number == number }
+        }
+        return inheritance
+    }
+
+    private static func read() -> Inheritance {
         for name in variables {
             guard let text = OwnProcess.environmentVariable(name) else { continue }
             return Inheritance(text, of: name, from: OwnProcess.parentID)
         }
-        return Inheritance(activatedFor: OwnProcess.id) { OwnProcess.environmentVariable($0) }
+        return Inheritance(activatedFor: OwnProcess.id, variable: OwnProcess.environmentVariable)
     }
 
     /// Reads a master's list: each descriptor with `;` behind it, or `:` where the socket's file is a

@@ -15,8 +15,7 @@ import Telemetry
     private var phase = Phase.serving
     private let escalation = LoopTimer()
     private let notifier: ServiceNotifier
-    /// The old master that has started this one, and may go on itself.
-    private let predecessor: Int32?
+    private let inheritance: Inheritance
     private var upgrade: BinaryUpgrade?
     /// Told to have no workers, but to keep the listeners.
     private var isResting = false
@@ -35,11 +34,11 @@ import Telemetry
 
     init(
         _ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter, notifier: ServiceNotifier,
-        predecessor: Int32?
+        inheritance: Inheritance
     ) throws(KernelError) {
         self.cycle = cycle
         self.notifier = notifier
-        self.predecessor = predecessor
+        self.inheritance = inheritance
         self.invocation = invocation
         self.title = title
         self.numbers = numbers
@@ -110,7 +109,7 @@ import Telemetry
         signals.source.close()
         let log = cycle.log
         do throws(KernelError) {
-            try WorkerRights.settle(cycle.process, log: log)
+            try WorkerRights.settle(cycle.process, closing: inheritance.strangers, log: log)
             title.set("martlet: worker process")
             let worker = try Worker(cycle, numbers: numbers, channel: channel, title: title)
             try worker.open()
@@ -319,7 +318,7 @@ import Telemetry
     // MARK: Another binary
 
     /// One at a time: neither while a new binary runs, nor while the old one may still go on.
-    private var mayUpgrade: Bool { upgrade == nil && predecessor != OwnProcess.parentID }
+    private var mayUpgrade: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")

@@ -42,6 +42,14 @@ enum PIDFile {
 
     // MARK: Whom it names
 
+    /// The server that runs and that the file names, if it is another than this process.
+    static func server(at path: String) -> Int32? {
+        guard !Files.isSpecial(path), let id = try? read(path), id != OwnProcess.id,
+            (try? ProcessHandle(id)) != nil, mayBeServer(id)
+        else { return nil }
+        return id
+    }
+
     private static let masterTitle = Array("martlet: master process".utf8)
     private static let program = "martlet"
 

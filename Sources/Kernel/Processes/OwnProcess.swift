@@ -67,6 +67,18 @@ package enum OwnProcess {
         if chdir(path) != 0 { throw KernelError("chdir(\"\(path)\")") }
     }
 
+    /// The descriptors that are open now.
+    package static var openDescriptors: [CInt] {
+        guard let folder = opendir("/proc/self/fd") else { return [] }
+        defer { closedir(folder) }
+        var numbers: [CInt] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if let number = CInt(name), number != dirfd(folder) { numbers.append(number) }
+        }
+        return numbers
+    }
+
     /// What is left of the environment with only the variables given, each `NAME` with its present value
     /// or `NAME=VALUE`.
     package static func environment(keeping entries: [String]) -> [String] {
