@@ -9,8 +9,9 @@ import Telemetry
     private let program: String
 
     /// Puts the pid file aside and starts the program of the call anew, with the listeners left open for it.
+    /// - Parameter strangers: descriptors that are none of the new binary's business.
     /// - Returns: nil where that fails; then all is as before.
-    static func launch(_ invocation: Invocation, leaving cycle: Cycle) -> BinaryUpgrade? {
+    static func launch(_ invocation: Invocation, leaving cycle: Cycle, closing strangers: [Int32]) -> BinaryUpgrade? {
         let program = invocation.arguments.first ?? ""
         let log = cycle.log
         if let path = cycle.pidPath {
@@ -22,7 +23,10 @@ import Telemetry
             }
         }
         do throws(KernelError) {
-            guard let id = try ChildProcess.fork() else { become(program, invocation.arguments, leaving: cycle) }
+            guard let id = try ChildProcess.fork() else {
+                OwnProcess.close(strangers)
+                become(program, invocation.arguments, leaving: cycle)
+            }
             log.write(.notice, "start new binary process \(id)")
             return BinaryUpgrade(id: id, pidPath: cycle.pidPath, program: program)
         } catch {

@@ -322,7 +322,7 @@ import Telemetry
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")
-        upgrade = BinaryUpgrade.launch(invocation, leaving: cycle)
+        upgrade = BinaryUpgrade.launch(invocation, leaving: cycle, closing: inheritance.strangers)
     }
 
     private func refuseUpgrade() {

@@ -8,7 +8,7 @@ enum WorkerRights {
 
     /// - Parameter strangers: descriptors that are none of its business.
     @LoopActor static func settle(_ settings: ProcessSettings, closing strangers: [Int32], log: ErrorLog) throws(KernelError) {
-        for number in strangers { _ = FileDescriptor(owning: number) }
+        OwnProcess.close(strangers)
         OwnProcess.keepEnvironment(settings.keptVariables)
         tolerate(log) { () throws(KernelError) in
             if settings.workerPriority != 0 { try OwnProcess.setPriority(settings.workerPriority) }

@@ -79,6 +79,11 @@ package enum OwnProcess {
         return numbers
     }
 
+    /// Closes descriptors that came with the process and that nothing in it owns.
+    package static func close(_ strangers: [CInt]) {
+        for number in strangers { _ = Glibc.close(number) }
+    }
+
     /// What is left of the environment with only the variables given, each `NAME` with its present value
     /// or `NAME=VALUE`.
     package static func environment(keeping entries: [String]) -> [String] {
