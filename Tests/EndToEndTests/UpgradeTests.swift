@@ -14,7 +14,11 @@ import Testing
         let program: String
         let server: ServerUnderTest
 
-        init(workers: Int = 1, main: String = "", daemonizes: Bool = false, environment: [String: String] = [:]) throws {
+        /// - Parameter reference: what is started first, where it is not the program under test.
+        init(
+            workers: Int = 1, main: String = "", daemonizes: Bool = false, environment: [String: String] = [:],
+            reference: String = ProgramUnderTest.path
+        ) throws {
             let workspace = try Workspace.here()
             let (port, socket) = (try Ports.free(), workspace.file("s"))
             (self.port, self.socket) = (port, socket)
@@ -23,7 +27,7 @@ import Testing
                 workers: workers, main: main,
                 mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); listen unix:\(socket); protocol imap; }")
             program = workspace.file("program")
-            try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: ProgramUnderTest.path)
+            try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: reference)
             server = try ServerUnderTest(
                 configuration: daemonizes ? text.replacingOccurrences(of: "daemon off;", with: "") : text, program: [program],
                 environment: environment, daemonizes: daemonizes)
@@ -31,9 +35,15 @@ import Testing
         }
 
         /// Puts something else where the program was.
-        func replaceProgram(by text: String) throws {
+        func replaceProgram(by text: String, mode: mode_t = 0o644) throws {
             try FileManager.default.removeItem(atPath: program)
             try text.write(toFile: program, atomically: true, encoding: .utf8)
+            try #require(chmod(program, mode) == 0)
+        }
+
+        func replaceProgram(byLinkTo path: String) throws {
+            try FileManager.default.removeItem(atPath: program)
+            try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: path)
         }
 
         func client() throws -> LineClient { try LineClient(port) }
@@ -128,6 +138,76 @@ import Testing
         #expect(sockets(new).count == 3)
         #expect(sockets(new).filter { !sockets(old).contains($0) }.count == 1)
         #expect(new.openFiles.filter { $0.hasSuffix("error.log") }.count == 2)
+    }
+
+    @Test func `the new binary's environment is what env names, the time zone, and the listeners`() throws {
+        let test = try Upgradable(
+            main: "env KEPT; env ADDED=2; env ABSENT;", environment: ["SECRET": "x", "TZ": "UTC", "KEPT": "1", "NOTIFY_SOCKET": "/none"])
+        try test.replaceProgram(by: "#!/bin/sh\nenv > \(test.server.folder)/environment\nexit 1\n", mode: 0o755)
+        test.server.signal(SIGUSR2)
+        try test.server.awaitLog("new binary process")
+        let text = try eventually("the new binary's end") {
+            test.server.occurrences(of: "exited with code 1") > 0 ? test.server.contents("environment") : nil
+        }
+        let variables = Dictionary(
+            text.split(separator: "\n").map { $0.split(separator: "=", maxSplits: 1).map(String.init) }.map { ($0[0], $0.last ?? "") },
+            uniquingKeysWith: { first, _ in first })
+        // The shell adds three of its own.
+        let names = Set(variables.keys).subtracting(["PWD", "SHLVL", "_", "OLDPWD"])
+        #expect(names == ["MARTLET", "NGINX", "SPARE", "TZ", "KEPT", "ADDED", "NOTIFY_SOCKET"])
+        #expect(variables["KEPT"] == "1" && variables["ADDED"] == "2" && variables["TZ"] == "UTC")
+        #expect(variables["MARTLET"] == variables["NGINX"])
+        #expect(try Regex("([0-9]+;){2}").wholeMatch(in: variables["MARTLET"] ?? "") != nil)
+    }
+
+    // MARK: The other server
+
+    @Test func `nginx is followed by martlet, and martlet by nginx, under load`() throws {
+        let test = try Upgradable(
+            workers: 2, main: "load_module /usr/lib/nginx/modules/ngx_mail_module.so;", daemonizes: true, reference: "/usr/sbin/nginx")
+        let (server, nginx) = (test.server, test.server.master)
+        #expect(nginx.title.hasPrefix("nginx: master process"))
+        let load = Load { try test.loggedInClient() }
+        try load.awaitMore()
+        try test.replaceProgram(byLinkTo: ProgramUnderTest.path)
+        let martlet = try test.upgrade(nginx, workers: 2)
+        #expect(martlet.title.hasPrefix("martlet: master process \(test.program) "))
+        #expect(server.contents("server.pid.oldbin") == "\(nginx.pid)\n")
+        nginx.signal(SIGQUIT)
+        try test.awaitEnd(nginx)
+        try load.awaitMore()
+        _ = try test.loggedInClient(.path(test.socket))
+        try test.replaceProgram(byLinkTo: "/usr/sbin/nginx")
+        let back = try test.upgrade(martlet, workers: 2)
+        #expect(back.title.hasPrefix("nginx: master process"))
+        martlet.signal(SIGQUIT)
+        try test.awaitEnd(martlet)
+        try load.awaitMore()
+        _ = try test.loggedInClient(.path(test.socket))
+        #expect(try load.stop() == [])
+        back.signal(SIGTERM)
+        try test.awaitEnd(back)
+        #expect(!FileManager.default.fileExists(atPath: test.socket))
+    }
+
+    @Test func `nginx is rolled back to`() throws {
+        let test = try Upgradable(
+            main: "load_module /usr/lib/nginx/modules/ngx_mail_module.so;", daemonizes: true, reference: "/usr/sbin/nginx")
+        let (server, nginx) = (test.server, test.server.master)
+        try test.replaceProgram(byLinkTo: ProgramUnderTest.path)
+        let martlet = try test.upgrade(nginx)
+        nginx.signal(SIGWINCH)
+        try eventually("no worker of nginx") { nginx.workers.isEmpty }
+        _ = try test.loggedInClient()
+        nginx.signal(SIGHUP)
+        try eventually("nginx's worker") { nginx.workers.count == 1 }
+        martlet.signal(SIGQUIT)
+        try test.awaitEnd(martlet)
+        try eventually("the pid file") { server.contents("server.pid") == "\(nginx.pid)\n" }
+        _ = try test.loggedInClient()
+        _ = try test.loggedInClient(.path(test.socket))
+        nginx.signal(SIGTERM)
+        try test.awaitEnd(nginx)
     }
 
     // MARK: What fails
