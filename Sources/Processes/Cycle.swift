@@ -212,5 +212,5 @@ extension [ErrorLogSettings.Target] {
 
 extension Cycle {
     /// What a service manager shows of a server that serves.
-    var statusText: String { "\(process.workerProcesses) workers, \(listeners.count) listeners" }
+    var statusText: String { "worker processes: \(process.workerProcesses), listeners: \(listeners.count)" }
 }
