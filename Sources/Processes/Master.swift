@@ -118,6 +118,7 @@ import Telemetry
             outgoing?.cycle.closeListeners()
             // Nor does it write to any logs but its own generation's.
             self.cycle = cycle
+            notifier.log = cycle.log
             outgoing = nil
             try worker.run()
         } catch {
