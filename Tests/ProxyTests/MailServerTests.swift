@@ -9,8 +9,8 @@ import Testing
 @testable import Proxy
 
 let mailSchema = Schema(
-    groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, TLSSettings.self, DialogueSettings.self]
-        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self])
+    groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, DialogueSettings.self]
+        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self])
 
 @Suite struct MailServerTests {
     /// The servers of a file whose `mail` block is this.
