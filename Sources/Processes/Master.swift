@@ -17,6 +17,8 @@ import Telemetry
     private let notifier: ServiceNotifier
     private let inheritance: Inheritance
     private var upgrade: BinaryUpgrade?
+    /// Whether any worker has ever accepted connections.
+    private var hasServed = false
     /// Told to have no workers, but to keep the listeners.
     private var isResting = false
 
@@ -149,12 +151,18 @@ import Telemetry
             let (message, isClosed) = worker.channel.receiveMessage()
             if message == Order.ready.rawValue {
                 worker.isReady = true
-                if outgoing == nil { notifier.tellReady(cycle.statusText) }
+                tellFirstReadiness()
                 settleReload()
             }
             if isClosed { worker.channel.close() }
             if isClosed || message == nil { return }
         }
+    }
+
+    private func tellFirstReadiness() {
+        guard !hasServed else { return }
+        hasServed = true
+        notifier.tellReady(cycle.statusText)
     }
 
     private func obey(_ received: ReceivedSignal) {

@@ -14,10 +14,12 @@ import Testing
         let program: String
         let server: ServerUnderTest
 
-        /// - Parameter reference: what is started first, where it is not the program under test.
+        /// - Parameters:
+        ///   - reference: what is started first, where it is not the program under test.
+        ///   - byName: whether it is called by its name alone, and found by `PATH`.
         init(
             workers: Int = 1, main: String = "", daemonizes: Bool = false, environment: [String: String] = [:],
-            reference: String = ProgramUnderTest.path
+            reference: String = ProgramUnderTest.path, byName: Bool = false
         ) throws {
             let workspace = try Workspace.here()
             let (port, socket) = (try Ports.free(), workspace.file("s"))
@@ -29,7 +31,8 @@ import Testing
             program = workspace.file("program")
             try FileManager.default.createSymbolicLink(atPath: program, withDestinationPath: reference)
             server = try ServerUnderTest(
-                configuration: daemonizes ? text.replacingOccurrences(of: "daemon off;", with: "") : text, program: [program],
+                configuration: daemonizes ? text.replacingOccurrences(of: "daemon off;", with: "") : text,
+                program: byName ? ["env", "PATH=\(workspace.path):/usr/bin:/bin", "program"] : [program],
                 environment: environment, daemonizes: daemonizes)
             _ = try eventually("\(workers) workers") { server.workers.count == workers ? true : nil }
         }
@@ -90,6 +93,12 @@ import Testing
         try test.awaitEnd(new)
         #expect(!server.exists("server.pid"))
         #expect(!FileManager.default.fileExists(atPath: test.socket))
+    }
+
+    @Test func `a program that was found by its name is found again`() throws {
+        let test = try Upgradable(byName: true)
+        #expect(test.server.master.title.hasPrefix("martlet: master process program -p "))
+        _ = try test.upgrade(test.server.master)
     }
 
     @Test func `no connection is refused and no login lost over an upgrade, a rollback and another upgrade`() throws {
