@@ -112,6 +112,25 @@ import Testing
         withExtendedLifetime(session) {}
     }
 
+    @Test func `a terminal that changes its size sends nobody away`() throws {
+        let (port, tty) = (try Ports.free(), try Workspace.here().file("tty"))
+        let server = try ServerUnderTest(
+            configuration: ServerUnderTest.configuration(
+                mail: "auth_http 127.0.0.1:1; server { listen 127.0.0.1:\(port); protocol imap; }"),
+            program: ["sh", "-c", "exec script -qec \"tty >\(tty); exec $0 $*\" /dev/null", ProgramUnderTest.path])
+        let master = ProcessView(try #require(pid_t(server.contents("server.pid").dropLast())))
+        defer { master.signal(SIGTERM) }
+        let terminal = try #require(try Workspace.here().contents("tty")).dropLast()
+        #expect(try run(["stty", "-F", String(terminal), "rows", "77"]).succeeded)
+        let line = try server.awaitLog("\(master.pid)#\(master.pid): signal 28 (SIGWINCH) received")
+        #expect(line.hasSuffix(" received"))
+        let worker = try eventually("a worker") { master.workers.first }
+        try server.awaitLog("\(worker.pid)#\(worker.pid): signal 28 (SIGWINCH) received, ignoring")
+        master.signal(SIGALRM)
+        try server.awaitLog("signal 14 (SIGALRM) received")
+        #expect(master.workers == [worker])
+    }
+
     /// - Returns: the session that is being waited for, if any.
     private func bring(_ proxy: MailServer, into role: Role) throws -> LineClient? {
         let (server, master) = (proxy.server, proxy.server.master)
