@@ -6,8 +6,10 @@ enum WorkerRights {
     /// The exit code of a worker that could not become one; it is not replaced.
     static let fatalExitCode: Int32 = 2
 
-    @LoopActor static func settle(_ settings: ProcessSettings, log: ErrorLog) throws(KernelError) {
-        OwnProcess.keepEnvironment(["TZ"] + settings.environment)
+    /// - Parameter strangers: descriptors that are none of its business.
+    @LoopActor static func settle(_ settings: ProcessSettings, closing strangers: [Int32], log: ErrorLog) throws(KernelError) {
+        OwnProcess.close(strangers)
+        OwnProcess.keepEnvironment(settings.keptVariables)
         tolerate(log) { () throws(KernelError) in
             if settings.workerPriority != 0 { try OwnProcess.setPriority(settings.workerPriority) }
         }
@@ -17,10 +19,13 @@ enum WorkerRights {
         tolerate(log) { () throws(KernelError) in
             if let limit = settings.workerRlimitCore { try OwnProcess.setLimit(.coreSize, to: limit) }
         }
+        Capabilities.limit()
         if OwnProcess.effectiveUser == 0, let user = settings.user { try user.assume() }
+        // Whoever it is: root's powers go with the name of root, but are also handed to other users.
+        try Capabilities.renounce()
         OwnProcess.renounceNewPrivileges()
         // Memory holds passwords: nobody may look into it, unless the operator asks for core files.
-        OwnProcess.setDumpable(settings.workerRlimitCore != nil)
+        OwnProcess.setDumpable(settings.workerRlimitCore ?? 0 > 0)
         if let path = settings.workingDirectory { try OwnProcess.changeDirectory(path) }
     }
 
