@@ -8,6 +8,9 @@ package import Telemetry
 @LoopActor package final class MailServer {
     package nonisolated let listens: [Listen]
     package let log: ErrorLog
+    /// The same for clients that `debug_connection` names.
+    private let debugLog: ErrorLog
+    private let debuggedNetworks: [Network]
     let mailProtocol: any MailProtocol
     let route: Route
     /// Nil where the server speaks no TLS with its clients.
@@ -19,8 +22,11 @@ package import Telemetry
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
+    ///   - debuggedNetworks: whose sessions are logged with everything, whatever the levels.
     ///   - resumption: what lets clients come back to their TLS sessions.
-    package init(_ block: ServerBlock, log: ErrorLog, resumption: TLSResumption) throws(ConfigurationError) {
+    package init(
+        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network] = [], resumption: TLSResumption
+    ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
         let dialogue = settings[DialogueSettings.self]
@@ -34,6 +40,8 @@ package import Telemetry
         if case .upstream = route { isFixed = true }
         proxy = settings[ProxySettings.self]
         self.log = log
+        debugLog = log.ofDebuggedConnection
+        self.debuggedNetworks = debuggedNetworks
         self.route = route
         listens = listening.listens
         isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
@@ -50,6 +58,11 @@ package import Telemetry
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)
         }
+    }
+
+    /// Where the records of this client's session go.
+    func log(of peer: SocketAddress) -> ErrorLog {
+        debuggedNetworks.contains { $0.contains(peer) } ? debugLog : log
     }
 
     /// Whether TLS begins with the first byte of connections to this address.
@@ -85,7 +98,10 @@ package import Telemetry
         try ListenSettings.refuseDuplicates(among: configuration.servers)
         var servers: [MailServer] = []
         for block in configuration.servers {
-            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self]), resumption: resumption))
+            servers.append(
+                try MailServer(
+                    block, log: try openLog(block.settings[ErrorLogSettings.self]),
+                    debuggedNetworks: configuration.events[EventsSettings.self].debuggedNetworks, resumption: resumption))
         }
         return servers
     }

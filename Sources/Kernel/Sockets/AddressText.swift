@@ -154,7 +154,7 @@ private let colon: UInt8 = 0x3a, dash: UInt8 = 0x2d, slash: UInt8 = 0x2f, questi
 private let openingBracket: UInt8 = 0x5b, closingBracket: UInt8 = 0x5d
 
 extension SocketAddress {
-    func with(port: UInt16) -> SocketAddress {
+    package func with(port: UInt16) -> SocketAddress {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: port)
         case .ipv6(let high, let low, _): .ipv6(high, low, port: port)
