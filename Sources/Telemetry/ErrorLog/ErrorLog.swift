@@ -48,23 +48,27 @@ package import Kernel
 
     func reachesTerminal(_ level: LogLevel) -> Bool { copiesToTerminal && level <= .warn }
 
-    /// Writes a record. The message is not even made where no destination takes it.
+    /// Writes a record. Neither message nor context is even made where no destination takes it.
     package func write(
-        _ level: LogLevel, _ message: @autoclosure () -> String, reason: String? = nil, context: LogContext? = nil
+        _ level: LogLevel, _ message: @autoclosure () -> String, reason: String? = nil,
+        context: @autoclosure () -> LogContext? = nil
     ) {
         guard level.rawValue <= finestLevel else { return }
-        write(LogLine(level, message(), reason: reason, context: context, tags: tags), .all)
+        write(LogLine(level, message(), reason: reason, context: context(), tags: tags), .all)
     }
 
     /// Writes a record about a system call that failed.
-    package func write(_ level: LogLevel, _ error: KernelError, context: LogContext? = nil) {
-        write(level, "\(error.call) failed", reason: error.reason, context: context)
+    package func write(_ level: LogLevel, _ error: KernelError, context: @autoclosure () -> LogContext? = nil) {
+        guard level.rawValue <= finestLevel else { return }
+        write(level, "\(error.call) failed", reason: error.reason, context: context())
     }
 
     /// Writes a record of level `debug`, for destinations that want to know of such things.
-    package func debug(_ kind: DebugClasses, _ message: @autoclosure () -> String, context: LogContext? = nil) {
+    package func debug(
+        _ kind: DebugClasses, _ message: @autoclosure () -> String, context: @autoclosure () -> LogContext? = nil
+    ) {
         guard debugClasses.contains(kind) else { return }
-        write(LogLine(.debug, message(), context: context, tags: tags), kind)
+        write(LogLine(.debug, message(), context: context(), tags: tags), kind)
     }
 
     private func write(_ line: LogLine, _ kind: DebugClasses) {
