@@ -39,6 +39,23 @@ import Testing
         #expect(!proxy.server.log.contains("client logged in"))
     }
 
+    @Test func `each process sends by a socket of its own`() throws {
+        let receiver = try unixReceiver()
+        let server = try proxy(main: "error_log syslog:server=\(receiver.server) notice;", workers: 2).server
+        for worker in server.workers { _ = kill(worker.pid, SIGUSR1) }
+        for _ in server.workers { _ = try receiver.record(with: ": reopening logs") }
+        let rows = try String(contentsOfFile: "/proc/net/unix", encoding: .utf8).split(separator: "\n").map { $0.split(separator: " ") }
+        let datagramSockets = Set(rows.filter { $0.count > 6 && $0[4] == "0002" }.map { "socket:[\($0[6])]" })
+        func sockets(_ process: ProcessView) -> Set<String> {
+            let folder = "/proc/\(process.pid)/fd/"
+            let all = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return Set(all.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0) }).intersection(datagramSockets)
+        }
+        let owned = ([server.master] + server.workers).map(sockets)
+        #expect(owned.map(\.count) == [1, 1, 1])
+        #expect(Set(owned.joined()).count == 3)
+    }
+
     @Test func `a receiver that takes nothing holds nobody up`() throws {
         let receiver = try unixReceiver()
         let proxy = try proxy("error_log syslog:server=\(receiver.server) debug;")

@@ -40,7 +40,8 @@ package final class SyslogReceiver: @unchecked Sendable {
     package func close() {
         guard isOpen else { return }
         isOpen = false
-        _ = Glibc.close(descriptor)
+        // A program that is just being started would keep it open for a moment longer.
+        _ = inheritance.withLock { Glibc.close(descriptor) }
         if case .path(let path) = address { _ = unlink(path) }
     }
 

@@ -27,7 +27,7 @@ import Kernel
             return
         }
         do throws(KernelError) {
-            if try !send(datagram) {
+            if try !send(datagram, at: milliseconds) {
                 lostCount += 1
             } else if lostCount > 0 {
                 tellOfLoss(at: milliseconds)
@@ -48,9 +48,16 @@ import Kernel
     /// A socket whose server has gone is replaced by one to the server that is there now, and the record goes
     /// there: a restart of the server costs nothing but what is sent meanwhile.
     /// - Returns: whether there was room for it.
-    private func send(_ datagram: [UInt8]) throws(KernelError) -> Bool {
+    private func send(_ datagram: [UInt8], at milliseconds: Int) throws(KernelError) -> Bool {
         if socket != nil {
-            do throws(KernelError) { return try sendOnce(datagram) } catch { socket = nil }
+            do throws(KernelError) { return try sendOnce(datagram) } catch {
+                socket = nil
+                // Over the network nothing is refused at once: this is the answer to the record before.
+                if !server.address.isUnix {
+                    lostCount += 1
+                    complain(error, at: milliseconds)
+                }
+            }
         }
         do throws(KernelError) {
             socket = try DatagramSocket.connect(to: server.address)

@@ -49,6 +49,20 @@ import Testing
         #expect(try complaints() == [complaint, complaint, complaint])
     }
 
+    @Test func `a port that nobody listens at is complained about too, and its return is seen`() throws {
+        let first = try SyslogReceiver()
+        first.close()
+        try onLoop {
+            let socket = try socket(to: first)
+            for moment in [0, 1, 2, 1500] { socket.write(ArraySlice("x".utf8), .info, at: moment) }
+            let second = try SyslogReceiver(at: first.address)
+            for moment in [3000, 4500] { socket.write(ArraySlice("found".utf8), .info, at: moment) }
+            #expect(second.next()?.hasSuffix(" mx: found") == true)
+        }
+        let complaint = "[alert] send() failed (111: Connection refused) while logging to syslog, server: \(first.server)"
+        #expect(try complaints() == [complaint, complaint, complaint, "[warn] 4 log messages were lost while logging to syslog, server: \(first.server)"])
+    }
+
     @Test func `a receiver that is replaced loses nothing of what comes after`() throws {
         let first = try receiver()
         try onLoop {
@@ -103,6 +117,6 @@ import Testing
             socket.write(ArraySlice("short".utf8), .info, at: 0)
         }
         _ = try receiver.record(with: "short")
-        #expect(try complaints().first?.hasPrefix("[alert] send() failed (90: Message too long)") == true)
+        #expect(try complaints().map { $0.prefix(44) } == ["[alert] send() failed (90: Message too long)"])
     }
 }
