@@ -59,3 +59,11 @@ static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(star
 static inline uint64_t kernel_atomic_increment(uint64_t *place) {
     return __atomic_add_fetch(place, 1, __ATOMIC_RELAXED);
 }
+
+static inline int kernel_memfd(const char *name) {
+    return (int)syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */);
+}
+
+static inline uint64_t kernel_atomic_add(uint64_t *place, uint64_t count) {
+    return __atomic_fetch_add(place, count, __ATOMIC_RELAXED);
+}

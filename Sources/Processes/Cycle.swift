@@ -15,7 +15,7 @@ import Telemetry
     let pidPath: String?
     /// One for each entrance, in the same order.
     private(set) var listeners: [Listener] = []
-    private let logFiles: [LogFile]
+    private let logs: LogBook
     /// What lets clients come back to the TLS sessions of any worker, and of the generation before.
     private let resumption: TLSResumption
 
@@ -36,17 +36,17 @@ import Telemetry
         process = configuration.main[ProcessSettings.self]
         events = configuration.events[EventsSettings.self]
         pidPath = process.pidFile.path(orDefault: invocation.pidPath)
-        var book = LogBook(isTest: invocation.isTest)
-        log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
+        let logs = LogBook(isTest: invocation.isTest, standardPath: invocation.errorLogPath, continuing: old?.logs)
+        self.logs = logs
+        log = try logs.openMain(configuration.main[ErrorLogSettings.self])
         log.copiesToTerminal = startupLog.copiesToTerminal
-        var serverBook = book
         resumption = TLSResumption(continuing: old?.resumption)
         let servers = try MailServer.servers(of: configuration, resumption: resumption) { (settings) throws(ConfigurationError) in
-            try serverBook.open(settings.targets.withDefault(invocation.errorLogPath))
+            try logs.open(settings)
         }
+        logs.complete()
         for warning in servers.compactMap(\.tls).flatMap(\.warnings) { log.write(.warn, warning) }
         entrances = Entrance.entrances(of: servers)
-        logFiles = serverBook.files
         try checkConnections()
         if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old, inheriting: inherited) }
     }
@@ -135,20 +135,14 @@ import Telemetry
     /// Opens every log file anew (`processes.md`, section 10).
     /// - Parameter owner: the user that workers run as, when the master gives files to it.
     func reopenLogs(owner: UInt32?) {
-        for file in logFiles {
-            do throws(KernelError) {
-                try file.reopen(owner: owner)
-            } catch {
-                log.write(.emerg, error)
-            }
-        }
+        logs.reopenFiles(owner: owner, log: log)
         redirectStandardError()
     }
 
     /// From now on, what libraries have to say goes where the process's records go.
     func redirectStandardError() {
-        guard !log.destinations.contains(where: { $0.file.path == nil }) else { return }
-        try? log.destinations.first?.file.takeOverStandardError()
+        guard !log.destinations.contains(where: \.isStandardError) else { return }
+        try? log.destinations.lazy.compactMap(\.file).first?.takeOverStandardError()
     }
 
     /// The server starts: the terminal gets no more copies.
@@ -160,56 +154,6 @@ extension ConfigurationError {
     static let reported = ConfigurationError("", isAfterParsing: true)
     var isReported: Bool { message.isEmpty }
 }
-
-extension [ErrorLogSettings.Target] {
-    /// No `error_log` at all: the file that the call names, at level `error`.
-    fileprivate func withDefault(_ path: String?) -> [ErrorLogSettings.Target] {
-        isEmpty ? [ErrorLogSettings.Target(path: path, level: .error)] : self
-    }
-}
-
-/// Opens each log file once, however many blocks name it.
-@LoopActor private struct LogBook {
-    let isTest: Bool
-    private(set) var files: [LogFile] = []
-
-    init(isTest: Bool) { self.isTest = isTest }
-
-    mutating func open(_ targets: [ErrorLogSettings.Target]) throws(ConfigurationError) -> ErrorLog {
-        var destinations: [ErrorLog.Destination] = []
-        for target in targets {
-            guard let path = target.path else {
-                destinations.append(.init(file: .standardError, level: target.level))
-                continue
-            }
-            if isTest && !Files.exists(path) {
-                try checkFolder(of: path)
-                continue
-            }
-            destinations.append(.init(file: try file(at: path), level: target.level))
-        }
-        return ErrorLog(destinations)
-    }
-
-    private mutating func file(at path: String) throws(ConfigurationError) -> LogFile {
-        if let file = files.first(where: { $0.path == path }) { return file }
-        do throws(KernelError) {
-            let file = try LogFile.open(path)
-            files.append(file)
-            return file
-        } catch {
-            throw ConfigurationError("\(error)", isAfterParsing: true)
-        }
-    }
-
-    /// A test makes no file, but says whether a start could.
-    private func checkFolder(of path: String) throws(ConfigurationError) {
-        do throws(KernelError) { try Files.checkWritableFolder(of: path) } catch {
-            throw ConfigurationError("\(error)", isAfterParsing: true)
-        }
-    }
-}
-
 extension Cycle {
     /// What a service manager shows of a server that serves.
     var statusText: String { "worker processes: \(process.workerProcesses), listeners: \(listeners.count)" }

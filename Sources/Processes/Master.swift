@@ -321,6 +321,7 @@ import Telemetry
         cycle.log.write(.notice, "reopening logs")
         let owner = OwnProcess.effectiveUser == 0 ? cycle.process.user?.user : nil
         cycle.reopenLogs(owner: owner)
+        outgoing?.cycle.reopenLogs(owner: owner)
         send(.reopen, to: workers)
     }
 

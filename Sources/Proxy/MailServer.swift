@@ -8,6 +8,9 @@ package import Telemetry
 @LoopActor package final class MailServer {
     package nonisolated let listens: [Listen]
     package let log: ErrorLog
+    /// The same for clients that `debug_connection` names.
+    private let debugLog: ErrorLog
+    private let debuggedNetworks: [Network]
     let mailProtocol: any MailProtocol
     let route: Route
     /// Nil where the server speaks no TLS with its clients.
@@ -23,10 +26,12 @@ package import Telemetry
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
+    ///   - debuggedNetworks: whose sessions are logged with everything, whatever the levels.
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
     package init(
-        _ block: ServerBlock, log: ErrorLog, resumption: TLSResumption, contexts: TLSClientContexts
+        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network] = [], resumption: TLSResumption,
+        contexts: TLSClientContexts
     ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
@@ -41,6 +46,8 @@ package import Telemetry
         if case .upstream = route { isFixed = true }
         proxy = settings[ProxySettings.self]
         self.log = log
+        debugLog = log.ofDebuggedConnection
+        self.debuggedNetworks = debuggedNetworks
         self.route = route
         listens = listening.listens
         isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
@@ -63,6 +70,11 @@ package import Telemetry
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)
         }
+    }
+
+    /// Where the records of this client's session go.
+    func log(of peer: SocketAddress) -> ErrorLog {
+        debuggedNetworks.contains { $0.contains(peer) } ? debugLog : log
     }
 
     /// Whether TLS begins with the first byte of connections to this address.
@@ -101,8 +113,11 @@ package import Telemetry
         let contexts = TLSClientContexts()
         var servers: [MailServer] = []
         for block in configuration.servers {
-            let log = try openLog(block.settings[ErrorLogSettings.self])
-            servers.append(try MailServer(block, log: log, resumption: resumption, contexts: contexts))
+            servers.append(
+                try MailServer(
+                    block, log: try openLog(block.settings[ErrorLogSettings.self]),
+                    debuggedNetworks: configuration.events[EventsSettings.self].debuggedNetworks,
+                    resumption: resumption, contexts: contexts))
         }
         return servers
     }

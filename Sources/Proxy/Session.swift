@@ -8,6 +8,7 @@ import Telemetry
 @LoopActor final class Session {
     let server: MailServer
     let worker: WorkerServices
+    let log: ErrorLog
     let client: Connection
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
@@ -30,6 +31,7 @@ import Telemetry
         self.server = server
         self.worker = worker
         self.peer = peer.unmapped
+        log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
         let usesChallenge = server.mailProtocol.usesChallenge
@@ -40,8 +42,9 @@ import Telemetry
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: self.peer.host, server: listen.address.description,
             activity: "sending client greeting line")
-        server.log.write(
+        log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
+        log.debug(.event, "accept: \(peer) fd:\(source.number)", context: context)
         deadline.action = { [unowned self] in self.interrupt(self.expiry) }
         pauseTimer.action = { [unowned self] in
             isPausing = false
@@ -141,7 +144,7 @@ import Telemetry
                 step = client.input.withSpan { dialogue.receiveTooLong($0) }
             }
             client.consume(step.byteCount)
-            if let note = step.note { server.log.write(.info, note, context: context) }
+            if let note = step.note { log.write(.info, note, context: context) }
             if let credentials = try await perform(step.action) { return credentials }
         }
     }
@@ -200,7 +203,8 @@ import Telemetry
     private func relay(to upstream: Connection, beginningWith reply: [UInt8]) {
         deadline.stop()
         context.activity = ""
-        server.log.write(.info, "client logged in", context: context)
+        log.write(.info, "client logged in", context: context)
+        log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
         self.upstream = nil
         var toClient = ByteQueue()
         toClient.append(reply)
@@ -209,7 +213,7 @@ import Telemetry
         rest.removeAll()
         let relay = Relay(
             client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
-            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: server.log,
+            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
             context: context)
         relay.begin()
         worker.remove(self)
@@ -220,7 +224,7 @@ import Telemetry
         deadline.stop()
         pauseTimer.stop()
         if let record = failure.record {
-            server.log.write(record.level, record.message, reason: record.reason, context: context)
+            log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
         // In a handshake nothing can be said but TLS's own alert, which is on its way. A client that has ended

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The diagram of `Sources/README.md`: what each room's arrows lead to.

@@ -57,7 +57,7 @@ import Testing
             #expect(start.copiesToTerminal && start.destinations.map(\.level) == [.notice])
             #expect(Files.exists(workspace.file("error.log")))
             let second = invocation(prefix: workspace.path, isTest: true).openStartupLog()
-            #expect(second.destinations.map(\.file.path) == [workspace.file("error.log")])
+            #expect(second.destinations.map(\.file?.path) == [workspace.file("error.log")])
             #expect(second.destinations.map(\.level) == [.info])
         }
     }

@@ -89,4 +89,15 @@ let mailSchema = Schema(
             #expect(opened == [[.info], [.crit, .error]])
         }
     }
+
+    @Test(arguments: [("192.0.2.7", true), ("192.0.3.7", false), ("2001:db8::1", true), ("2001:db9::1", false)])
+    func `a client that debug_connection names has a log of its own`(_ client: String, _ isDebugged: Bool) throws {
+        try onLoop {
+            let schema = Schema(groups: mailSchema.groups + [EventsSettings.self])
+            let text = "events { debug_connection 192.0.2.0/24; debug_connection 2001:db8::/32; } mail { server { listen 143; auth_http 127.0.0.1:1; } }"
+            let server = try MailServer.servers(of: try schema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) }[0]
+            let peer = try #require(SocketAddress(literal: client, port: 5))
+            #expect((server.log(of: peer) !== server.log) == isDebugged)
+        }
+    }
 }

@@ -18,14 +18,14 @@ package enum Address: Sendable, CustomStringConvertible {
         }
     }
 
-    fileprivate var family: CInt {
+    var family: CInt {
         switch self {
         case .port, .loopback: AF_INET
         case .path: AF_UNIX
         }
     }
 
-    fileprivate func withSockaddr(_ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
+    func withSockaddr(_ body: (UnsafePointer<sockaddr>, socklen_t) -> CInt) -> CInt {
         switch self {
         case .port(let port):
             return Address.loopback(1, port).withSockaddr(body)

@@ -31,6 +31,13 @@ extension Files {
         return descriptor
     }
 
+    /// Whether the path still leads to what is open, so that there is nothing to open anew.
+    package static func leads(_ path: String, to descriptor: CInt) -> Bool {
+        var (named, open) = (stat(), stat())
+        return stat(path, &named) == 0 && fstat(descriptor, &open) == 0
+            && named.st_dev == open.st_dev && named.st_ino == open.st_ino
+    }
+
     private static func append(to target: String, named path: String, flags: CInt) throws(KernelError) -> FileDescriptor {
         FileDescriptor(owning: try retrying("open() \"\(path)\"") {
             kernel_open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | flags, 0o644)

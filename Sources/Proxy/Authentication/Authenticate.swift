@@ -44,11 +44,13 @@ extension Session {
                 throw .authServer(text: "auth http server \(authServer.address) \(text)", nil)
             case .refused(let refusal, let wait):
                 if case .message(let text) = refusal.text {
-                    server.log.write(.info, "client login failed: \"\(String(decoding: text, as: UTF8.self))\"", context: context)
+                    log.write(.info, "client login failed: \"\(String(decoding: text, as: UTF8.self))\"", context: context)
                 }
+                log.debug(.mail, "mail auth http: refused, \(wait.map { "wait \($0)" } ?? "for good")", context: context)
                 return .refused(refusal, wait: wait)
             case .accepted(let host, let port, let user, let password, let security):
                 let upstream = try upstream(host, port, of: authServer)
+                log.debug(.mail, "mail auth http: accepted, upstream \(upstream.address)", context: context)
                 return .accepted(
                     Destination(
                         upstream: upstream, security: security ?? server.proxy.security,
@@ -70,6 +72,7 @@ extension Session {
             clientHost: server.mailProtocol.tellsClientHost ? Array("[UNAVAILABLE]".utf8) : nil,
             tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
+        log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)
         let timedOut = "auth http server \(authServer.address) timed out"
         setDeadline(
             server.authHTTP.timeout, else: .authServer(text: timedOut, KernelError("recv()", KernelError.timedOut)))

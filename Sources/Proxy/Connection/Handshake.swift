@@ -21,6 +21,7 @@ extension Session {
         client.begin(tls)
         if let error = try await handshake(over: client) { throw .handshakeFailed(error) }
         security = tls
+        log.debug(.event, "SSL: \(tls.protocolVersion), cipher: \"\(tls.cipher)\"", context: context)
         switch tls.verificationFault() {
         case .certificateError(let text):
             throw .certificateRefused(.certificateError, text: "client SSL certificate verify error: \(text)")

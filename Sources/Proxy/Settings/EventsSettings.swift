@@ -41,8 +41,7 @@ package struct EventsSettings: SettingsGroup {
             "debug_connection", in: [.events], takes: .exactly(1), inherits: \.$debuggedNetworks,
             handler: { (group, call) throws(DirectiveFault) in
                 group.$debuggedNetworks.append(contentsOf: try Network.networks(call.words[0], in: call))
-            }
-        ).supporting(),
+            }),
         .number("worker_aio_requests", in: [.events], sets: \.$workerAIORequests),
         .number("epoll_events", in: [.events], sets: \.$epollEvents),
     ]

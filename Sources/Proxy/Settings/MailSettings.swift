@@ -7,7 +7,6 @@ package struct MailSettings: SettingsGroup {
     /// Who is asked for the names of SMTP clients; nil: nobody.
     @Setting package var resolver: Resolver?
     @Setting package var resolverTimeout = Duration.seconds(30)
-    @Setting package var errorLogUserTags: [String] = []
     @Setting package var keepsConnectionsAlive = false
 
     package init() {}
@@ -21,7 +20,6 @@ package struct MailSettings: SettingsGroup {
             }
         ).supporting(only: "off"),
         .duration("resolver_timeout", in: [.mail, .server], sets: \.$resolverTimeout),
-        .words("error_log_user_tag", in: [.mail, .server], takes: .exactly(1), sets: \.$errorLogUserTags).supporting(),
         .flag("so_keepalive", in: [.mail, .server], sets: \.$keepsConnectionsAlive)
             .supporting(only: "off")
             .warning(

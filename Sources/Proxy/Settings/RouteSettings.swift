@@ -122,11 +122,3 @@ package struct AuthServer: Sendable, Equatable {
         }
     }
 }
-
-extension AddressText {
-    /// The address that is used where there may be but one.
-    func first(defaultPort: UInt16 = 0) throws(AddressFault) -> SocketAddress {
-        guard let first = try addresses(defaultPort: defaultPort).first else { throw .hostNotFound }
-        return first
-    }
-}

@@ -43,7 +43,7 @@ extension Session {
                 throw noPassword()
             case .unspeakable:
                 closeUpstream()
-                server.log.write(.info, "login or password cannot be sent to the upstream", context: context)
+                log.write(.info, "login or password cannot be sent to the upstream", context: context)
                 return .refused(Self.authenticationFailed)
             case .tooLong:
                 throw .upstream(level: .error, text: "upstream sent too long response", nil)
@@ -72,6 +72,7 @@ extension Session {
                 level: error.isOrdinaryConnectionFault ? .error : .crit, text: "recv() failed",
                 KernelError("recv()", error.number))
         }
+        log.debug(.mail, "mail proxy: connected to \(address), fd:\(upstream.source.number)", context: context)
         return upstream
     }
 
@@ -144,7 +145,7 @@ extension Session {
     }
 
     private func refusal(_ reply: [UInt8], _ saslError: [UInt8]?) -> Refusal {
-        server.log.write(.info, "client login failed: \"\(printed(reply))\"", context: context)
+        log.write(.info, "client login failed: \"\(printed(reply))\"", context: context)
         return server.proxy.passesErrorMessage
             ? Refusal(.reply(reply), saslError: saslError)
             : Refusal(Self.authenticationFailed.text, saslError: saslError)

@@ -28,8 +28,26 @@ package struct LogContext: Sendable {
         if client.isEmpty { return "" }
         var text = activity.isEmpty ? "" : " while \(activity)"
         text += ", client: \(client)\(usesStartTLS ? " using starttls" : ""), server: \(server)"
-        if !login.isEmpty { text += ", login: \"\(String(decoding: login, as: UTF8.self))\"" }
+        if let login = self[.login] { text += ", login: \"\(login)\"" }
         if let upstream { text += ", upstream: \(upstream)" }
         return text
+    }
+
+    /// What of it has a name, in JSON and in `filter=`.
+    package enum Property: String, Sendable, CaseIterable {
+        case action, client, server, starttls, login, upstream
+    }
+
+    /// A property's value; nil where there is none.
+    subscript(_ property: Property) -> String? {
+        if client.isEmpty { return nil }
+        return switch property {
+        case .action: activity.isEmpty ? nil : activity
+        case .client: client
+        case .server: server
+        case .starttls: usesStartTLS ? "true" : nil
+        case .login: login.isEmpty ? nil : String(decoding: login, as: UTF8.self)
+        case .upstream: upstream
+        }
     }
 }

@@ -27,9 +27,16 @@ package import Kernel
         guard let path else { return }
         if let owner {
             descriptor = try Files.openForAppending(path, givingTo: owner)
-        } else {
+        } else if !isInPlace(path) {
             descriptor = try Files.openForAppending(path)
         }
+    }
+
+    /// Whether nobody has moved the file away. A worker has no right to open some of those again that its
+    /// master has opened, `/dev/stderr` for one, and no need.
+    private func isInPlace(_ path: String) -> Bool {
+        guard let number = descriptor?.number else { return false }
+        return Files.leads(path, to: number)
     }
 
     /// Makes what this process writes to its standard error go to this file.

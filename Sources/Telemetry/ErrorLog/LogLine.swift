@@ -11,12 +11,17 @@ package struct LogLine {
     /// `98: Address already in use`, where a system call failed.
     package let reason: String?
     package let context: LogContext?
+    /// What `error_log_user_tag` attaches.
+    package let tags: [String]
 
-    package init(_ level: LogLevel, _ message: String, reason: String? = nil, context: LogContext? = nil) {
+    package init(
+        _ level: LogLevel, _ message: String, reason: String? = nil, context: LogContext? = nil, tags: [String] = []
+    ) {
         self.level = level
         self.message = message
         self.reason = reason
         self.context = context
+        self.tags = tags
     }
 
     /// The line for a file. The process has one thread, so its number is the process's.
@@ -49,10 +54,17 @@ package struct LogLine {
         return line
     }
 
+    /// Message, reason and context, as they stand in a line.
+    var text: [UInt8] {
+        var text: [UInt8] = []
+        text.append(printable: message)
+        if let reason { text.append(printable: " (\(reason))") }
+        if let context, level != .debug { text.append(printable: context.text) }
+        return text
+    }
+
     private func appendText(to line: inout [UInt8]) {
-        line.append(printable: message)
-        if let reason { line.append(printable: " (\(reason))") }
-        if let context { line.append(printable: context.text) }
+        line.append(contentsOf: text)
         if line.count >= Self.maximumByteCount {
             line.removeLast(line.count - Self.maximumByteCount + 1)
         }

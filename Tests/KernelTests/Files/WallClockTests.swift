@@ -15,6 +15,14 @@ import Testing
         #expect(clock.hour == fields.hour && clock.minute == fields.minute && clock.second == fields.second)
     }
 
+    @Test(arguments: [0, 951_782_399, 4_102_444_799])
+    func `the same moment is shown in universal time`(_ seconds: Int) {
+        let clock = WallClock(universalSecondsSinceEpoch: seconds)
+        let text = Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+        let shown = [clock.month, clock.day, clock.hour, clock.minute, clock.second].map { $0 < 10 ? "0\($0)" : "\($0)" }
+        #expect("\(clock.year)-\(shown[0])-\(shown[1])T\(shown[2]):\(shown[3]):\(shown[4])Z" == text)
+    }
+
     @Test func `now is now`() {
         let before = Int(Date().timeIntervalSince1970.rounded(.down))
         let now = WallClock.secondsSinceEpoch

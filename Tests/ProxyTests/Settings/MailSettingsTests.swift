@@ -33,7 +33,6 @@ import Testing
         ("resolver 127.0.0.1 ipv4=off ipv6=off;", #""ipv4" and "ipv6" cannot both be "off""#),
         ("resolver off; resolver off;", #""resolver" directive is duplicate"#),
         ("resolver 127.0.0.1 valid=30s;", #""resolver 127.0.0.1 valid=30s" is not supported by this version of martlet"#),
-        ("error_log_user_tag a;", #""error_log_user_tag a" is not supported by this version of martlet"#),
         ("so_keepalive yes;", #"invalid value "yes" in "so_keepalive" directive, it must be "on" or "off""#),
         ("so_keepalive on;", #""so_keepalive on" is not supported by this version of martlet"#),
         ("resolver off; so_keepalive off;", "ok"),

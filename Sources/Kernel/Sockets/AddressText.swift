@@ -1,11 +1,8 @@
-import Configuration
-import Kernel
-
 /// An address as directives write it: `host:port`, `[::1]:port`, `unix:/path`, and what may follow it
 /// (`mail-directives.md`, sections 3 and 4).
-struct AddressText {
+package struct AddressText {
     /// What a directive lets stand in its address.
-    enum Form {
+    package enum Form: Sendable {
         /// Where to listen: one port or a range of them, the host being optional.
         case listen
         /// Whom to connect to.
@@ -14,7 +11,7 @@ struct AddressText {
         case url
     }
 
-    enum Host: Equatable {
+    package enum Host: Sendable, Equatable {
         case everywhere
         /// An address whose port is yet to be filled in.
         case literal(SocketAddress)
@@ -22,22 +19,22 @@ struct AddressText {
         case path(String)
     }
 
-    let host: Host
+    package let host: Host
     /// The host as it was written, an IPv6 one in its brackets; empty for a socket in the file system.
-    var hostText: [UInt8] = []
+    package private(set) var hostText: [UInt8] = []
     /// The host as a certificate names it. A socket in the file system is on this machine.
-    var hostName: String {
+    package var hostName: String {
         if case .path = host { return "localhost" }
         let isBracketed = hostText.first == openingBracket
         return String(decoding: isBracketed ? hostText.dropFirst().dropLast() : hostText[...], as: UTF8.self)
     }
     /// Nil where none is given.
-    var ports: ClosedRange<UInt16>?
+    package private(set) var ports: ClosedRange<UInt16>?
     /// What follows the address, from its `/` or `?` on; empty where nothing does.
-    var uri: [UInt8] = []
+    package private(set) var uri: [UInt8] = []
 
     /// Each address once, with each port: what a literal says, or all that a name stands for.
-    func addresses(defaultPort: UInt16 = 0) throws(AddressFault) -> [SocketAddress] {
+    package func addresses(defaultPort: UInt16 = 0) throws(AddressFault) -> [SocketAddress] {
         let ports = ports ?? defaultPort...defaultPort
         switch host {
         case .everywhere: return ports.map { .ipv4(0, port: $0) }
@@ -49,10 +46,16 @@ struct AddressText {
             return found.flatMap { address in ports.map { address.with(port: $0) } }
         }
     }
+
+    /// The address that is used where there may be but one.
+    package func first(defaultPort: UInt16 = 0) throws(AddressFault) -> SocketAddress {
+        guard let first = try addresses(defaultPort: defaultPort).first else { throw .hostNotFound }
+        return first
+    }
 }
 
 /// What is wrong with an address, in nginx's words. Directives say where.
-enum AddressFault: String, Error {
+package enum AddressFault: String, Error {
     case noPath = "no path in the unix domain socket"
     case pathTooLong = "too long path in the unix domain socket"
     case noHost = "no host"
@@ -68,9 +71,9 @@ enum AddressFault: String, Error {
 // MARK: Reading
 
 extension AddressText {
-    init(_ text: [UInt8], as form: Form) throws(AddressFault) {
-        if let path = Word(text).value(after: "unix:") {
-            self = try Self.unix(path.bytes, form)
+    package init(_ text: [UInt8], as form: Form) throws(AddressFault) {
+        if text.starts(with: "unix:".utf8) {
+            self = try Self.unix(Array(text.dropFirst(5)), form)
             return
         }
         let end = text.firstIndex { $0 == slash || $0 == questionMark } ?? text.endIndex
@@ -136,9 +139,13 @@ extension AddressText {
     /// `110`, or `110-115`, as numbers of any size.
     private static func portNumbers(_ text: ArraySlice<UInt8>) -> (Int, Int)? {
         let end = text.firstIndex(of: dash) ?? text.endIndex
-        guard let first = Word(Array(text[..<end])).number else { return nil }
+        guard let first = number(text[..<end]) else { return nil }
         if end == text.endIndex { return (first, first) }
-        return Word(Array(text[(end + 1)...])).number.map { (first, $0) }
+        return number(text[(end + 1)...]).map { (first, $0) }
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+        digits.allSatisfy { (0x30...0x39).contains($0) } ? Int(String(decoding: digits, as: UTF8.self)) : nil
     }
 
     private static func checked(_ range: (first: Int, last: Int)) throws(AddressFault) -> ClosedRange<UInt16> {
@@ -153,7 +160,7 @@ private let colon: UInt8 = 0x3a, dash: UInt8 = 0x2d, slash: UInt8 = 0x2f, questi
 private let openingBracket: UInt8 = 0x5b, closingBracket: UInt8 = 0x5d
 
 extension SocketAddress {
-    func with(port: UInt16) -> SocketAddress {
+    package func with(port: UInt16) -> SocketAddress {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: port)
         case .ipv6(let high, let low, _): .ipv6(high, low, port: port)
