@@ -6,7 +6,7 @@ enum WorkerRights {
     /// The exit code of a worker that could not become one; it is not replaced.
     static let fatalExitCode: Int32 = 2
 
-    @LoopActor static func settle(_ settings: ProcessSettings, log: ErrorLog) throws(KernelError) {
+    @LoopActor static func settle(_ settings: ProcessSettings, index: Int, log: ErrorLog) throws(KernelError) {
         OwnProcess.keepEnvironment(["TZ"] + settings.environment)
         tolerate(log) { () throws(KernelError) in
             if settings.workerPriority != 0 { try OwnProcess.setPriority(settings.workerPriority) }
@@ -18,10 +18,17 @@ enum WorkerRights {
             if let limit = settings.workerRlimitCore { try OwnProcess.setLimit(.coreSize, to: limit) }
         }
         if OwnProcess.effectiveUser == 0, let user = settings.user { try user.assume() }
+        tolerate(log) { () throws(KernelError) in try bind(to: settings.processors(ofWorker: index), log: log) }
         OwnProcess.renounceNewPrivileges()
         // Memory holds passwords: nobody may look into it, unless the operator asks for core files.
         OwnProcess.setDumpable(settings.workerRlimitCore != nil)
         if let path = settings.workingDirectory { try OwnProcess.changeDirectory(path) }
+    }
+
+    @LoopActor private static func bind(to processors: [Int]?, log: ErrorLog) throws(KernelError) {
+        guard let processors else { return }
+        for processor in processors { log.write(.notice, "sched_setaffinity(): using cpu #\(processor)") }
+        try OwnProcess.setProcessors(processors)
     }
 
     /// Some limits are wishes: without them a worker still serves.

@@ -12,8 +12,8 @@ import Testing
     @Test func `closing leaves the socket to others, retiring takes it from everybody`() throws {
         let path = try Workspace.here().file("s")
         try onLoop {
-            let listener = try Listener(.unix(path), backlog: 5)
-            let worker = try listener.duplicate()
+            let listener = try Listener(.unix(path))
+            let worker = try listener.open(0)
             listener.close()
             #expect(answers(path))
             _ = consume worker
@@ -22,21 +22,23 @@ import Testing
             listener.retire()
             #expect(Files.exists(path))
             try Files.remove(path)
-            let second = try Listener(.unix(path), backlog: 5)
+            let second = try Listener(.unix(path))
             second.retire()
             #expect(!Files.exists(path))
-            #expect(throws: KernelError("fcntl(F_DUPFD_CLOEXEC)", EBADF)) { try second.duplicate().number }
         }
     }
 
     @Test func `another backlog is taken into use`() throws {
         let path = try Workspace.here().file("s")
         try onLoop {
-            let listener = try Listener(.unix(path), backlog: 0)
+            var options = ListeningSocket.Options()
+            options.backlog = 0
+            let listener = try Listener(.unix(path), options)
             var held: [EventSource] = []
             while let client = try? EventSource.connect(to: .unix(path)) { held.append(client) }
             #expect(held.count == 1)
-            try listener.adjust(backlog: 3)
+            options.backlog = 3
+            #expect(listener.adjust(to: options) == [])
             while let client = try? EventSource.connect(to: .unix(path)) { held.append(client) }
             #expect(held.count == 4)
             listener.retire()

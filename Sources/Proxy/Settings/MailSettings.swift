@@ -23,7 +23,6 @@ package struct MailSettings: SettingsGroup {
         .duration("resolver_timeout", in: [.mail, .server], sets: \.$resolverTimeout),
         .words("error_log_user_tag", in: [.mail, .server], takes: .exactly(1), sets: \.$errorLogUserTags).supporting(),
         .flag("so_keepalive", in: [.mail, .server], sets: \.$keepsConnectionsAlive)
-            .supporting(only: "off")
             .warning(
                 "the \"so_keepalive\" directive is deprecated, "
                     + "use the \"so_keepalive\" parameter of the \"listen\" directive instead"),

@@ -10,7 +10,7 @@ import Testing
 
     /// A listener at a port of the kernel's choice, and a source to accept at.
     @LoopActor private func listen(at address: SocketAddress, listens: Bool = true) throws -> (door: EventSource, address: SocketAddress) {
-        let socket = try ListeningSocket.bind(address, backlog: 5, listens: listens)
+        let socket = try ListeningSocket.bind(address, listens: listens)
         let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
         return (door, try #require(door.localAddress))
     }
@@ -18,7 +18,7 @@ import Testing
     @Test func `an address that is taken is refused with nginx's words`() throws {
         try onLoop {
             let (door, address) = try listen(at: loopback)
-            let error = #expect(throws: KernelError.self) { try ListeningSocket.bind(address, backlog: 5).address }
+            let error = #expect(throws: KernelError.self) { try ListeningSocket.bind(address).address }
             #expect(error?.description == "bind() to \(address) failed (98: Address already in use)")
             door.close()
         }
@@ -76,7 +76,7 @@ import Testing
     @Test func `a socket in the file system is for everybody, and its clients have no name`() throws {
         let path = try Workspace.here().file("s")
         try onLoop {
-            let socket = try ListeningSocket.bind(.unix(path), backlog: 5)
+            let socket = try ListeningSocket.bind(.unix(path))
             let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
             #expect(mode == 0o666)
             let client = try EventSource.connect(to: .unix(path))
@@ -90,7 +90,7 @@ import Testing
 
     @Test func `a longer backlog can be asked for later`() throws {
         try onLoop {
-            let socket = try ListeningSocket.bind(loopback, backlog: 1)
+            let socket = try ListeningSocket.bind(loopback)
             try socket.listen(backlog: 100_000_000_000)
         }
     }

@@ -16,14 +16,16 @@ import Testing
         let address: SocketAddress
         private var isEmpty = false
 
-        init(room: Int, acceptsMany: Bool = false) throws {
+        init(room: Int, acceptsMany: Bool = false, sharing: Acceptor.Sharing = .alone) throws {
             let text = "events {} mail { server_name mx; server { listen 110; auth_http 127.0.0.1:1; } }"
             let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text)) { _ in ErrorLog([]) })
-            let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), backlog: 16)
+            let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)
             worker = try .withRoom(for: room)
-            acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500))
+            var settings = EventsSettings()
+            settings.multiAccept = acceptsMany
+            acceptor = Acceptor(worker: worker, settings: settings, sharing: sharing)
             try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first))
         }
 
