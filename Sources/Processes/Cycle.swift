@@ -2,6 +2,7 @@ import Configuration
 import Kernel
 import Protocols
 import Proxy
+import TLS
 import Telemetry
 
 /// One generation: a configuration, with its logs opened and its listeners bound.
@@ -15,6 +16,8 @@ import Telemetry
     /// One for each entrance, in the same order.
     private(set) var listeners: [Listener] = []
     private let logFiles: [LogFile]
+    /// What lets clients come back to the TLS sessions of any worker, and of the generation before.
+    private let resumption: TLSResumption
 
     /// How often, and after what pause, an address that is in use is tried again (`command-line.md`, section 5).
     private static let bindAttempts = 5
@@ -33,9 +36,11 @@ import Telemetry
         log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
         log.copiesToTerminal = startupLog.copiesToTerminal
         var inherited = book
-        let servers = try MailServer.servers(of: configuration) { (settings) throws(ConfigurationError) in
+        resumption = TLSResumption(continuing: old?.resumption)
+        let servers = try MailServer.servers(of: configuration, resumption: resumption) { (settings) throws(ConfigurationError) in
             try inherited.open(settings.targets.withDefault(invocation.errorLogPath))
         }
+        for warning in servers.compactMap(\.tls).flatMap(\.warnings) { log.write(.warn, warning) }
         entrances = Entrance.entrances(of: servers)
         logFiles = inherited.files
         try checkConnections()

@@ -17,7 +17,7 @@ package struct DialogueSettings: SettingsGroup {
             handler: { (call) throws(DirectiveFault) in try name(call.words[0]) }),
         .choice(
             "starttls", of: ["off": .off, "on": .on, "only": .only], in: [.mail, .server], sets: \.$startTLS
-        ).supporting(only: "off"),
+        ),
         .number("max_errors", in: [.mail, .server], sets: \.$maxErrors),
         .number("max_commands", in: [.mail, .server], sets: \.$maxCommands),
     ]

@@ -1,6 +1,7 @@
 package import Configuration
 package import Kernel
 import Protocols
+package import TLS
 package import Telemetry
 
 /// A server block, ready to serve: everything that its sessions have in common.
@@ -9,12 +10,17 @@ package import Telemetry
     package let log: ErrorLog
     let mailProtocol: any MailProtocol
     let route: Route
+    /// Nil where the server speaks no TLS with its clients.
+    package let tls: TLSServerContext?
+    private let isTLSEverywhere: Bool
     let timeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
 
-    /// - Parameter log: where the block's `error_log` directives say its records go.
-    package init(_ block: ServerBlock, log: ErrorLog) throws(ConfigurationError) {
+    /// - Parameters:
+    ///   - log: where the block's `error_log` directives say its records go.
+    ///   - resumption: what lets clients come back to their TLS sessions.
+    package init(_ block: ServerBlock, log: ErrorLog, resumption: TLSResumption) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
         let dialogue = settings[DialogueSettings.self]
@@ -30,6 +36,8 @@ package import Telemetry
         self.log = log
         self.route = route
         listens = listening.listens
+        isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
+        tls = try Self.tls(settings, protocolName: protocolType.name, at: block.position, resumption)
         timeout = settings[MailSettings.self].timeout
         authHTTP = settings[AuthHTTPSettings.self]
         mailProtocol = protocolType.init(
@@ -44,15 +52,40 @@ package import Telemetry
         }
     }
 
+    /// Whether TLS begins with the first byte of connections to this address.
+    func beginsWithTLS(_ listen: Listen) -> Bool { listen.options.ssl || isTLSEverywhere }
+
+    /// What TLS needs, if a listener or `starttls` asks for it. The directive that does is blamed for what is
+    /// missing.
+    private static func tls(
+        _ settings: Settings, protocolName: String, at position: Position, _ resumption: TLSResumption
+    ) throws(ConfigurationError) -> TLSServerContext? {
+        let tls = settings[TLSSettings.self]
+        let listens = settings[ListenSettings.self].listens
+        let startTLS = settings[DialogueSettings.self].startTLS
+        if tls.isOnEverywhere && startTLS != .off {
+            throw ConfigurationError("\"ssl\" directive conflicts with \"starttls\"", at: position)
+        }
+        let implicit = listens.first { $0.options.ssl || tls.isOnEverywhere }
+        if implicit == nil && startTLS == .off { return nil }
+        return try TLSServerContext(
+            tls, protocolName: protocolName, identity: listens.map(\.address.description).joined(separator: " "),
+            mode: implicit == nil ? "starttls" : "listen ... ssl", at: implicit?.position ?? position,
+            resumption: resumption)
+    }
+
     /// Builds all servers of a configuration.
-    /// - Parameter openLog: opens the destinations of one block.
+    /// - Parameters:
+    ///   - resumption: what lets clients come back to their TLS sessions.
+    ///   - openLog: opens the destinations of one block.
     package static func servers(
-        of configuration: LoadedConfiguration, openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
+        of configuration: LoadedConfiguration, resumption: TLSResumption,
+        openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
         var servers: [MailServer] = []
         for block in configuration.servers {
-            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self])))
+            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self]), resumption: resumption))
         }
         return servers
     }

@@ -1,5 +1,6 @@
 import Kernel
 import Protocols
+import TLS
 import Telemetry
 
 /// One client's whole way, from accept to relay. When the relay begins, the session's task ends, and
@@ -8,6 +9,8 @@ import Telemetry
     let server: MailServer
     let worker: WorkerServices
     let client: Connection
+    /// What client and we have agreed upon; nil in the clear.
+    var security: TLSServerConnection?
     /// The client's address, as it connected.
     let peer: SocketAddress
     var dialogue: any ClientDialogue
@@ -21,12 +24,14 @@ import Telemetry
     private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
     private var isPausing = false
+    private let beginsWithTLS: Bool
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
         self.worker = worker
         self.peer = peer.unmapped
         client = Connection(source)
+        beginsWithTLS = server.beginsWithTLS(listen)
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
@@ -53,6 +58,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await handshakeIfImplicitTLS()
             try await greet()
             while true {
                 let credentials = try await converse()
@@ -74,6 +80,27 @@ import Telemetry
     }
 
     // MARK: Steps
+
+    /// TLS from the first byte, where the listener says so.
+    private func handshakeIfImplicitTLS() async throws(SessionFailure) {
+        guard beginsWithTLS else { return }
+        setDeadline(server.timeout, else: .clientTimedOut)
+        try await handshakeWithClient()
+        context.activity = "sending client greeting line"
+    }
+
+    /// Lets TLS begin on a connection that was plain. What was pipelined in the clear could be anyone's, so it
+    /// is forgotten, and with it all that the dialogue has heard.
+    private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
+        client.discardInput()
+        dialogue.forgetPlaintext()
+        context.usesStartTLS = true
+        context.activity = "in starttls state"
+        client.enqueue(reply)
+        try await flush(client)
+        try await handshakeWithClient()
+        context.activity = "in auth state"
+    }
 
     /// Greets the client, which must wait for it where the server has a greeting delay.
     private func greet() async throws(SessionFailure) {
@@ -103,7 +130,7 @@ import Telemetry
     /// the network. Replies to pipelined commands are sent together.
     private func converse() async throws(SessionFailure) -> Credentials {
         while true {
-            var step = client.input.withSpan { dialogue.receive($0, overTLS: false) }
+            var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
             if case .awaitInput = step.action, client.input.count >= server.mailProtocol.clientBufferSize {
                 step = client.input.withSpan { dialogue.receiveTooLong($0) }
             }
@@ -127,9 +154,8 @@ import Telemetry
             return credentials
         case .close(let farewell):
             throw .finished(farewell: farewell)
-        case .startTLS:
-            // No dialogue offers it while there is no TLS.
-            throw .ours(level: .alert, text: "STARTTLS without TLS", nil)
+        case .startTLS(let reply):
+            try await startTLS(after: reply)
         }
         return nil
     }
@@ -191,13 +217,14 @@ import Telemetry
             server.log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
-        if !farewell.isEmpty {
+        if client.isHandshaking {
+            // Nothing can be said but TLS's own alert, which is on its way.
+            client.drain(through: worker.buffer)
+        } else if !farewell.isEmpty {
             client.enqueue(farewell)
             client.flush()
             client.endSending()
-            // Closing with bytes unread would reset the connection, and with it the farewell.
-            client.discardInput()
-            client.read(through: worker.buffer, limit: SharedBuffer.byteCount)
+            client.drain(through: worker.buffer)
         }
         client.close()
         worker.giveBackConnection()

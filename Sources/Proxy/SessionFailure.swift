@@ -1,5 +1,6 @@
 import Kernel
 import Protocols
+import TLS
 import Telemetry
 
 /// Why a session ends before its relay begins, and by whose fault.
@@ -12,6 +13,10 @@ enum SessionFailure: Error {
     case clientTimedOut
     /// The client spoke before the greeting (`smtp_greeting_delay`).
     case clientSpokeTooSoon(text: String)
+    /// TLS was not agreed upon.
+    case handshakeFailed(TLSError)
+    /// The client's certificate is not what `ssl_verify_client` asks for.
+    case certificateRefused(Farewell, text: String)
     /// The auth server could not be asked, or gave no usable answer.
     case authServer(text: String, KernelError?)
     /// The upstream could not be reached, or is no server that a login can be made at.
@@ -32,6 +37,8 @@ enum SessionFailure: Error {
         case .clientGone(let error?): (.info, "\(error.call) failed", error.reason)
         case .clientTimedOut: (.info, "client timed out", KernelError("", KernelError.timedOut).reason)
         case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
+        case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
+        case .certificateRefused(_, let text): (.info, text, nil)
         case .authServer(let text, let error): (.error, text, error?.reason)
         case .upstream(let level, let text, let error): (level, text, error?.reason)
         case .upstreamReply(_, let text): (.info, text, nil)
@@ -45,7 +52,8 @@ enum SessionFailure: Error {
     func farewell(in dialogue: any ClientDialogue) -> [UInt8] {
         switch self {
         case .finished(let farewell): farewell
-        case .clientGone: []
+        case .clientGone, .handshakeFailed: []
+        case .certificateRefused(let farewell, _): dialogue.farewell(farewell)
         case .clientTimedOut: dialogue.farewell(.timedOut)
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)

@@ -208,11 +208,11 @@ import Testing
         #expect(result.standardError.contains("test is successful"))
     }
 
-    @Test(arguments: ["starttls on;", "listen 127.0.0.1:10993 ssl;"])
-    func `TLS that is not there yet is refused, not ignored`(_ setting: String) throws {
+    @Test(arguments: [("starttls on;", "starttls"), ("listen 127.0.0.1:10993 ssl;", "listen ... ssl")])
+    func `TLS without a certificate is refused, not ignored`(_ setting: String, _ mode: String) throws {
         let result = try test("events {}\nmail { server { listen 127.0.0.1:10143; protocol imap; auth_http 127.0.0.1:1; \(setting) } }\n")
         #expect(result.status == .code(1))
-        #expect(result.standardError.contains("[emerg]"))
+        #expect(result.standardError.contains("[emerg] no \"ssl_certificate\" is defined for the \"\(mode)\" directive in "))
     }
 
     @Test func `worker_processes 0 is an error`() throws {

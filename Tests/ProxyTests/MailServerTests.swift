@@ -1,5 +1,6 @@
 import Configuration
 import Kernel
+import TLS
 import Telemetry
 import TestSupport
 import Testing
@@ -9,12 +10,12 @@ import Testing
 
 let mailSchema = Schema(
     groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, DialogueSettings.self]
-        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self])
+        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self])
 
 @Suite struct MailServerTests {
     /// The servers of a file whose `mail` block is this.
     @LoopActor private func servers(_ text: String) throws(ConfigurationError) -> [MailServer] {
-        try MailServer.servers(of: try mailSchema.load("events {}\nmail {\n\(text)\n}\n")) { _ in ErrorLog([]) }
+        try MailServer.servers(of: try mailSchema.load("events {}\nmail {\n\(text)\n}\n"), resumption: TLSResumption()) { _ in ErrorLog([]) }
     }
 
     private func refusal(_ text: String) throws -> String {
@@ -81,7 +82,7 @@ let mailSchema = Schema(
             var opened: [[LogLevel]] = []
             let text = "events {}\nmail { error_log /a info; server { listen 143; auth_http 127.0.0.1:1; } server { listen 110; auth_http 127.0.0.1:1; error_log /b crit; error_log /c; } }"
             let configuration = try mailSchema.load(text)
-            _ = try MailServer.servers(of: configuration) { (settings) throws(ConfigurationError) in
+            _ = try MailServer.servers(of: configuration, resumption: TLSResumption()) { (settings) throws(ConfigurationError) in
                 opened.append(settings.targets.map(\.level))
                 return ErrorLog([])
             }

@@ -11,9 +11,10 @@ package struct SharedLock: Sendable {
 
     /// Takes the lock, if nobody else has it.
     /// - Returns: whether this process has it now.
-    package func take() -> Bool {
-        let own = OwnProcess.id
-        return withOwner { kernel_atomic_exchange($0, 0, own) != 0 || kernel_atomic_load($0) == own }
+    package func take() -> Bool { take(for: OwnProcess.id) }
+
+    func take(for id: Int32) -> Bool {
+        withOwner { kernel_atomic_exchange($0, 0, id) != 0 || kernel_atomic_load($0) == id }
     }
 
     /// Lets go of the lock, if this process has it.

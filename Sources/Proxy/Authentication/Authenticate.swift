@@ -62,6 +62,7 @@ extension Session {
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
             clientAddress: Array(peer.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? Array("[UNAVAILABLE]".utf8) : nil,
+            tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
         let timedOut = "auth http server \(authServer.address) timed out"
         setDeadline(

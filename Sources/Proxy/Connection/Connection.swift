@@ -1,8 +1,13 @@
 import Kernel
+import TLS
 
-/// One socket of a session with what has been read from it and not yet used, and what is to be sent.
+/// One socket of a session, plain or under TLS, with what has been read from it and not yet used, and what is
+/// to be sent. Who reads and writes does not ask which.
 @LoopActor final class Connection {
     let source: EventSource
+    private var tls: TLSConnection?
+    /// TLS has begun and is not yet agreed upon: nothing can be said meanwhile.
+    private(set) var isHandshaking = false
     private(set) var input = ByteQueue()
     private(set) var output = ByteQueue()
     /// The other side has ended its sending, and all of it has been read.
@@ -22,7 +27,7 @@ import Kernel
     }
 
     var isOpen: Bool { source.isOpen }
-    var isReadable: Bool { source.isReadable }
+    var isReadable: Bool { source.isReadable || tls?.hasBufferedInput ?? false }
     var isWritable: Bool { source.isWritable }
     /// The other side has ended its sending, or is gone; what it sent before may still be unread.
     var hasHungUp: Bool { source.hasHungUp }
@@ -35,14 +40,36 @@ import Kernel
 
     /// Reads into the worker's buffer.
     func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
-        buffer.fill(from: source, atMost: limit)
+        tls?.receive(into: buffer, atMost: limit) ?? buffer.fill(from: source, atMost: limit)
     }
 
     /// Writes as much as is taken.
-    func send(_ bytes: Span<UInt8>) -> Transfer { source.send(bytes) }
+    func send(_ bytes: Span<UInt8>) -> Transfer { tls?.send(bytes) ?? source.send(bytes) }
 
     /// Ends this side's sending; the other side may go on.
-    func endSending() { source.endSending() }
+    func endSending() {
+        tls?.endSending()
+        source.endSending()
+    }
+
+    // MARK: TLS
+
+    var isEncrypted: Bool { tls != nil && !isHandshaking }
+
+    /// Lets everything from here on be TLS. What was read in the clear is forgotten.
+    func begin(_ tls: TLSConnection) {
+        discardInput()
+        self.tls = tls
+        isHandshaking = true
+    }
+
+    /// Goes on with the handshake, as far as what has come allows.
+    func handshake() -> TLSConnection.Progress {
+        guard let tls else { return .done }
+        let progress = tls.handshake()
+        if case .done = progress { isHandshaking = false }
+        return progress
+    }
 
     // MARK: Bytes through the queues
 
@@ -85,6 +112,13 @@ import Kernel
             case .failed(let error): fail(error)
             }
         }
+    }
+
+    /// Reads what has come and nobody will ask for: to close with bytes unread would reset the connection, and
+    /// take with it what was sent last.
+    func drain(through buffer: SharedBuffer) {
+        discardInput()
+        if case .moved(let count) = buffer.fill(from: source) { buffer.wipe(count) }
     }
 
     private func fail(_ error: KernelError) {

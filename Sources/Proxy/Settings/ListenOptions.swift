@@ -19,13 +19,8 @@ package struct ListenOptions: Sendable, Equatable {
         for word in words { try take(word) }
     }
 
-    /// The parameters whose turn has not come, as they are written.
-    var unsupported: [String] {
-        let all: [(String, Bool)] = [
-            ("ssl", ssl), ("proxy_protocol", proxyProtocol),
-        ]
-        return all.filter(\.1).map(\.0)
-    }
+    /// The parameter whose turn has not come, where it is written.
+    var unsupported: String? { proxyProtocol ? "proxy_protocol" : nil }
 }
 
 extension ListenOptions {

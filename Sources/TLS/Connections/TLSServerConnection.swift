@@ -39,6 +39,17 @@ package import Kernel
         }
     }
 
+    /// The same, as the auth server is told it: `SUCCESS`, `NONE` or `FAILED:reason`; nil where clients are
+    /// not asked for a certificate (`mail-auth-http.md`, section 2).
+    package var verificationText: String? {
+        guard context.clientVerification != .off else { return nil }
+        return switch verification {
+        case .none: "NONE"
+        case .success: "SUCCESS"
+        case .failed(let reason): "FAILED:\(reason)"
+        }
+    }
+
     package var clientCertificate: ClientCertificate? { withCertificate { $0.map(ClientCertificate.init) } }
 
     /// Whether `ssl_verify_client` turns the client away, which is to be asked when the handshake is done. The

@@ -35,7 +35,7 @@ package struct TLSSettings: SettingsGroup {
 
     package static let directives: [Directive<Self>] = [
         .flag("ssl", in: blocks, sets: \.$isOnEverywhere)
-            .supporting(only: "off").deprecated(inFavorOf: "listen ... ssl"),
+            .deprecated(inFavorOf: "listen ... ssl"),
         .pemSources("ssl_certificate", in: blocks, sets: \.$certificates),
         .pemSources("ssl_certificate_key", in: blocks, sets: \.$certificateKeys),
         .tlsFile("ssl_password_file", in: blocks, sets: \.$passwordFile),

@@ -81,8 +81,7 @@ import Testing
 
     /// Passwords would go in the clear if a file that asks for TLS were served without.
     @Test(arguments: [
-        ("starttls on;", "listen 143;", "starttls on"), ("", "listen 993 ssl;", "listen … ssl"),
-        ("ssl on;", "listen 993;", "ssl on"), ("proxy_ssl on;", "listen 143;", "proxy_ssl on"),
+        ("proxy_ssl on;", "listen 143;", "proxy_ssl on"),
         ("", "listen 25 proxy_protocol;", "listen … proxy_protocol"), ("resolver 127.0.0.1;", "listen 25;", "resolver 127.0.0.1"),
         ("", "listen 25; proxy_protocol on;", "proxy_protocol on"), ("", "listen 25; deny all;", "deny all"),
     ])

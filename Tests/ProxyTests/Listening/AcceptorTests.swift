@@ -2,6 +2,7 @@ import Configuration
 import Glibc
 import Kernel
 import Protocols
+import TLS
 import Telemetry
 import TestSupport
 import Testing
@@ -18,7 +19,7 @@ import Testing
 
         init(room: Int, acceptsMany: Bool = false, sharing: Acceptor.Sharing = .alone) throws {
             let text = "events {} mail { server_name mx; server { listen 110; auth_http 127.0.0.1:1; } }"
-            let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text)) { _ in ErrorLog([]) })
+            let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
             let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)

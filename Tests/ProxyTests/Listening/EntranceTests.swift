@@ -1,6 +1,7 @@
 import Configuration
 import Kernel
 import Protocols
+import TLS
 import Telemetry
 import TestSupport
 import Testing
@@ -17,7 +18,7 @@ import Testing
     @LoopActor private func entrances(_ servers: [String]) throws -> [Entrance] {
         let blocks = servers.map { "server { protocol imap; auth_http 127.0.0.1; \($0) }" }.joined()
         let loaded = try Self.schema.load("events {} mail { \(blocks) }")
-        return Entrance.entrances(of: try MailServer.servers(of: loaded) { _ in ErrorLog([]) })
+        return Entrance.entrances(of: try MailServer.servers(of: loaded, resumption: TLSResumption()) { _ in ErrorLog([]) })
     }
 
     @Test(arguments: [

@@ -157,13 +157,10 @@ private let schema = Schema(groups: [ListenSettings.self])
         #expect(schema.refusal("listen 143 \(word);", in: .server) == message)
     }
 
-    @Test(arguments: [
-        ("ssl", "ssl"), ("proxy_protocol", "proxy_protocol"),
-    ])
-    func `a parameter without an effect yet is refused by name`(_ word: String, _ name: String) {
+    @Test func `a parameter without an effect yet is refused by name`() {
         #expect(
-            schema.refusal("listen 143 \(word) bind;", in: .server)
-                == "\"listen … \(name)\" is not supported by this version of martlet")
+            schema.refusal("listen 143 proxy_protocol;", in: .server)
+                == "\"listen … proxy_protocol\" is not supported by this version of martlet")
     }
 
     @Test(arguments: [

@@ -60,7 +60,6 @@ private let schema = Schema(groups: [TLSSettings.self])
         ("ssl_verify_depth x;", #""ssl_verify_depth" directive invalid number"#),
         ("ssl_conf_command A;", #"invalid number of arguments in "ssl_conf_command" directive"#),
         ("ssl_ciphers a; ssl_ciphers b;", #""ssl_ciphers" directive is duplicate"#),
-        ("ssl on;", #""ssl on" is not supported by this version of martlet"#),
         ("ssl maybe;", #"invalid value "maybe" in "ssl" directive, it must be "on" or "off""#),
     ])
     func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
