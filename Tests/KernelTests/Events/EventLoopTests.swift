@@ -111,4 +111,16 @@ import Testing
             try runLoop { count == 11 }
         }
     }
+
+    @Test func `what is to be done before each wait is done in each turn, and forgotten by a new start`() throws {
+        try onLoop {
+            var count = 0
+            LoopActor.loop.beforeWaiting = { count += 1 }
+            for _ in 0..<3 { try takeTurn() }
+            #expect(count == 3)
+            try LoopActor.loop.begin(using: .poll)
+            try takeTurn()
+            #expect(count == 3)
+        }
+    }
 }
