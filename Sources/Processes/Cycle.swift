@@ -73,41 +73,45 @@ import Telemetry
     /// Takes over the old generation's listeners where addresses are the same, and binds the others.
     private func bindListeners(replacing old: Cycle?) throws(ConfigurationError) {
         let former = old?.listeners ?? []
-        var places = entrances.map { entrance in former.first { $0.address == entrance.address && $0.isMade(like: entrance.options.socket) } }
+        var found = entrances.map { entrance in
+            former.first { $0.address == entrance.address && $0.isMade(like: entrance.options.socket) }
+        }
         var attempts = Self.bindAttempts
-        while try !bind(&places, besides: former) {
+        while try !bindMissing(&found, besides: former) {
             attempts -= 1
             if attempts == 0 {
                 log.write(.emerg, "still could not bind()")
-                try abandon(places, besides: former)
+                try abandon(found, keeping: former)
             }
             log.write(.notice, "try again to bind() after 500ms")
             OwnProcess.sleep(Self.bindPause)
         }
-        listeners = places.compactMap(\.self)
+        listeners = found.compactMap(\.self)
         if old == nil { adjustListeners() }
     }
 
-    /// Tries to bind what is not bound yet.
-    /// - Returns: whether nothing is missing any more.
-    private func bind(_ places: inout [Listener?], besides former: [Listener]) throws(ConfigurationError) -> Bool {
+    /// Tries to bind what no listener has been found for.
+    /// - Returns: false where an address is in use.
+    private func bindMissing(_ found: inout [Listener?], besides former: [Listener]) throws(ConfigurationError) -> Bool {
         var isComplete = true
         for (place, entrance) in entrances.enumerated() {
             do throws(KernelError) {
-                let others = former + places.compactMap(\.self)
-                let listener = if let kept = places[place] { kept } else { try listener(for: entrance, besides: others) }
-                places[place] = listener
-                if entrance.options.reuseport { try listener.provide(for: workerCount) }
+                let listener = if let listener = found[place] { listener } else {
+                    try bind(entrance, besides: former + found.compactMap(\.self))
+                }
+                found[place] = listener
+                if entrance.hasSocketPerWorker { try listener.provide(for: workerCount) }
             } catch {
                 log.write(.emerg, "\(error.call) failed", reason: error.reason)
-                guard error.number == KernelError.addressInUse else { try abandon(places, besides: former) }
+                guard error.number == KernelError.addressInUse else { try abandon(found, keeping: former) }
                 isComplete = false
             }
         }
         return isComplete
     }
 
-    private func listener(for entrance: Entrance, besides others: [Listener]) throws(KernelError) -> Listener {
+    /// Binds a listener, beside those at the same port that are there already.
+    private func bind(_ entrance: Entrance, besides others: [Listener]) throws(KernelError) -> Listener {
         let neighbours = others.filter { $0.address.overlaps(entrance.address) }
         for neighbour in neighbours { try neighbour.sharePort() }
         if case .unix(let path) = entrance.address, ListeningSocket.isAbandoned(path) {
@@ -119,8 +123,8 @@ import Telemetry
         return listener
     }
 
-    private func abandon(_ places: [Listener?], besides former: [Listener]) throws(ConfigurationError) -> Never {
-        for case let listener? in places where !former.contains(where: { $0 === listener }) { listener.retire() }
+    private func abandon(_ found: [Listener?], keeping former: [Listener]) throws(ConfigurationError) -> Never {
+        for case let listener? in found where !former.contains(where: { $0 === listener }) { listener.retire() }
         throw ConfigurationError.reported
     }
 

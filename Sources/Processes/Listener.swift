@@ -52,7 +52,7 @@ import Proxy
     /// server is refused the address. The others do not listen until their workers do: nobody is queued
     /// where there may never be anyone to take him.
     func provide(for workerCount: Int) throws(KernelError) {
-        guard !address.isUnix, sockets.count < workerCount else { return }
+        guard sockets.count < workerCount else { return }
         try sharePort()
         while sockets.count < workerCount {
             sockets.append(Socket(try .bind(address, options, sharesPort: true, listens: false)))
@@ -61,7 +61,7 @@ import Proxy
 
     /// The sockets that a worker accepts on: all of them, or its share where each has its own.
     func places(of worker: WorkerPlace, areShared: Bool) -> [Int] {
-        sockets.indices.filter { areShared || address.isUnix || $0 % worker.count == worker.index }
+        sockets.indices.filter { areShared || $0 % worker.count == worker.index }
     }
 
     /// A descriptor of one of the sockets, for whoever accepts on it. From now on it listens.

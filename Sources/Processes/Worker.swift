@@ -26,7 +26,8 @@ import Telemetry
     ///   - index: which of the workers this is, from 0.
     ///   - acceptLock: what workers take turns by where the file says so; nil in a process that is its own master.
     init(
-        _ cycle: Cycle, index: Int = 0, numbers: SharedCounter, acceptLock: SharedLock? = nil, channel: EventSource?, title: ProcessTitle?
+        _ cycle: Cycle, index: Int = 0, numbers: SharedCounter, acceptLock: SharedLock? = nil, channel: EventSource?,
+        title: ProcessTitle?
     ) throws(KernelError) {
         self.cycle = cycle
         place = WorkerPlace(index: index, count: cycle.workerCount)
@@ -50,7 +51,7 @@ import Telemetry
         let acceptor = Acceptor(worker: services, settings: cycle.events, sharing: sharing)
         for opening in cycle.openings(of: place) {
             try acceptor.open(
-                try opening.listener.open(opening.place), for: opening.entrance, isOwn: opening.entrance.options.reuseport)
+                try opening.listener.open(opening.place), for: opening.entrance, isOwn: opening.entrance.hasSocketPerWorker)
         }
         self.acceptor = acceptor
     }
@@ -155,7 +156,7 @@ extension Cycle {
     /// Each socket that a worker accepts on.
     fileprivate func openings(of worker: WorkerPlace) -> [(listener: Listener, place: Int, entrance: Entrance)] {
         zip(listeners, entrances).flatMap { (listener, entrance) in
-            listener.places(of: worker, areShared: !entrance.options.reuseport).map { (listener, $0, entrance) }
+            listener.places(of: worker, areShared: !entrance.hasSocketPerWorker).map { (listener, $0, entrance) }
         }
     }
 }

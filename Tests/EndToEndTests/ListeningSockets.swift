@@ -29,9 +29,9 @@ extension ListeningSockets.Entry {
         func number(_ prefix: String) -> Int? {
             words.first { $0.hasPrefix(prefix) }.flatMap { Int($0.dropFirst(prefix.count)) }
         }
-        guard words.count > 3, let backlog = Int(words[2]), let inode = number("ino:"), let receive = number("rb"), let send = number("tb") else {
-            return nil
-        }
+        guard words.count > 3, let backlog = Int(words[2]), let inode = number("ino:"), let receive = number("rb"),
+            let send = number("tb")
+        else { return nil }
         self.init(inode: UInt64(inode), backlog: backlog, receiveBuffer: receive, sendBuffer: send)
     }
 }
@@ -48,7 +48,9 @@ extension ProcessView {
     func watched(among sockets: ListeningSockets) -> [Watched] {
         let folder = "/proc/\(pid)/"
         let numbers = (try? FileManager.default.contentsOfDirectory(atPath: folder + "fd")) ?? []
-        let pollers = numbers.filter { (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "fd/\($0)")) == "anon_inode:[eventpoll]" }
+        let pollers = numbers.filter {
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "fd/\($0)")) == "anon_inode:[eventpoll]"
+        }
         let lines = pollers.flatMap { number in
             ((try? String(contentsOfFile: folder + "fdinfo/\(number)", encoding: .utf8)) ?? "").split(separator: "\n")
         }

@@ -15,7 +15,9 @@ import Testing
 
     /// Which server a client of that address gets to.
     private func name(at address: Address) -> String? {
-        guard let client = try? LineClient(address), (try? client.converse("S: * OK IMAP4 ready\nC: a CAPABILITY")) != nil else { return nil }
+        guard let client = try? LineClient(address),
+            (try? client.converse("S: * OK IMAP4 ready\nC: a CAPABILITY")) != nil
+        else { return nil }
         return try? client.line()?.split(separator: " ").dropFirst(2).first.map(String.init)
     }
 
@@ -131,7 +133,9 @@ import Testing
         let (stays, changes, other) = (try Ports.free(), try Ports.free(), try Ports.free())
         let path = try Workspace.here().file("s")
         func file(_ more: String, backlog: Int) -> String {
-            self.file(workers: 2, "listen 127.0.0.1:\(stays); listen unix:\(path);", "listen 127.0.0.1:\(changes) backlog=\(backlog) sndbuf=64k; \(more)")
+            self.file(
+                workers: 2, "listen 127.0.0.1:\(stays); listen unix:\(path);",
+                "listen 127.0.0.1:\(changes) backlog=\(backlog) sndbuf=64k; \(more)")
         }
         let server = try ServerUnderTest(configuration: file("", backlog: 100))
         let crowds = [Address.port(stays), .path(path), .port(changes)].map { Crowd(at: $0, count: 2) }

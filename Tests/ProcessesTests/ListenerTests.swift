@@ -122,16 +122,6 @@ import Testing
         }
     }
 
-    @Test func `in the file system there is one socket for all`() throws {
-        let path = try Workspace.here().file("s")
-        try onLoop {
-            let listener = try Listener(.unix(path))
-            try listener.provide(for: 3)
-            #expect(places(listener, 3) == [[0], [0], [0]])
-            listener.retire()
-        }
-    }
-
     @Test func `what has taken the name of a socket stays`() throws {
         let workspace = try Workspace.here()
         let path = workspace.file("s")

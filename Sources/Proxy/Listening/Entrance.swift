@@ -12,6 +12,9 @@ package import Kernel
     /// What the `listen` of the address itself says; those that are only covered by it say nothing.
     package var options: ListenOptions { listens.first { $0.listen.address == address }?.listen.options ?? ListenOptions() }
 
+    /// Whether each worker has a socket of its own. In the file system there can be only one of a name.
+    package var hasSocketPerWorker: Bool { options.reuseport && !address.isUnix }
+
     /// The entrances of all servers, in the order of their first `listen`.
     package static func entrances(of servers: [MailServer]) -> [Entrance] {
         let all = servers.flatMap { server in server.listens.map { (listen: $0, server: server) } }

@@ -26,7 +26,10 @@ import Testing
         (["listen 127.0.0.1:143;", "listen *:143;"], ["0.0.0.0:143"]),
         (["listen *:143;", "listen 127.0.0.1:144; listen [::1]:143;"], ["0.0.0.0:143", "127.0.0.1:144", "[::1]:143"]),
         (["listen [::]:143; listen [::1]:143; listen 127.0.0.1:143;"], ["[::]:143", "127.0.0.1:143"]),
-        (["listen *:143; listen 127.0.0.1:143 bind;", "listen 127.0.0.2:143 backlog=5;"], ["0.0.0.0:143", "127.0.0.1:143", "127.0.0.2:143"]),
+        (
+            ["listen *:143; listen 127.0.0.1:143 bind;", "listen 127.0.0.2:143 backlog=5;"],
+            ["0.0.0.0:143", "127.0.0.1:143", "127.0.0.2:143"]
+        ),
         (["listen unix:/run/a;", "listen unix:/run/b;"], ["unix:/run/a", "unix:/run/b"]),
     ])
     func `a port's wildcard is bound once, for all that listen on the port and say nothing of their socket`(_ servers: [String], _ bound: [String]) throws {
@@ -51,6 +54,17 @@ import Testing
         try onLoop {
             let entrance = try #require(try entrances([listens]).first)
             #expect(entrance.options.socket.backlog == backlog)
+        }
+    }
+
+    @Test(arguments: [
+        ("listen 143 reuseport;", true), ("listen 143;", false), ("listen unix:/run/a reuseport;", false),
+        ("listen *:143; listen 127.0.0.1:143 reuseport;", false), ("listen 127.0.0.1:143; listen *:143 reuseport;", true),
+    ])
+    func `workers have a socket each with reuseport, but not in the file system`(_ listens: String, _ has: Bool) throws {
+        try onLoop {
+            let entrance = try #require(try entrances([listens]).first)
+            #expect(entrance.hasSocketPerWorker == has)
         }
     }
 }
