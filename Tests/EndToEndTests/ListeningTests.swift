@@ -117,8 +117,10 @@ import Testing
             self.file(workers: workers, "listen 127.0.0.1:\(port) \(parameter);")
         }
         let server = try ServerUnderTest(configuration: file(3))
-        #expect(try ListeningSockets(port).all.count == 3)
-        for worker in server.workers { #expect(worker.watched(among: try ListeningSockets(port)).count == 1) }
+        try eventually("three workers with a socket each") {
+            let sockets = try ListeningSockets(port)
+            return sockets.all.count == 3 && server.workers.map { $0.watched(among: sockets).count } == [1, 1, 1]
+        }
         let crowd = Crowd(at: .port(port))
         for (workers, parameter) in [(1, "reuseport"), (4, "reuseport"), (4, ""), (2, "reuseport"), (1, "")] {
             try reload(server, file(workers, parameter))

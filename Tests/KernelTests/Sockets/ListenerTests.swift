@@ -198,7 +198,9 @@ import Testing
         let socket = try ListeningSocket.bind(.unix(served))
         try workspace.write("", to: "file")
         try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: left)
-        #expect([left, served, file, link, workspace.file("none")].map(ListeningSocket.isAbandoned) == [true, false, false, false, false])
+        // A process that another test is just starting may hold the socket up to its exec.
+        try eventually("an abandoned socket") { ListeningSocket.isAbandoned(left) }
+        #expect([served, file, link, workspace.file("none")].filter(ListeningSocket.isAbandoned) == [])
         let isStillServed = socket.isListening
         #expect(isStillServed)
     }
