@@ -44,6 +44,14 @@ static inline int kernel_wait_exit_code(int status) { return WEXITSTATUS(status)
 static inline int kernel_wait_signal(int status) { return WTERMSIG(status); }
 static inline int kernel_wait_dumped_core(int status) { return WCOREDUMP(status) != 0; }
 
+/* A handle on a process that stays that process's, whoever gets its number later. */
+static inline int kernel_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, process, 0U); }
+static inline int kernel_pidfd_send_signal(int handle, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, handle, signal, (void *)0, 0U);
+}
+
+extern int execvpe(const char *program, char *const arguments[], char *const environment[]);
+
 /* Overwrites memory in a way that no optimiser drops. */
 extern void explicit_bzero(void *start, size_t length);
 static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(start, length); }

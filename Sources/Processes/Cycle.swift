@@ -27,7 +27,11 @@ import Telemetry
     /// - Parameters:
     ///   - startupLog: takes records until the configured logs are open.
     ///   - old: the generation that this one replaces, whose listeners it takes over.
-    init(_ configuration: LoadedConfiguration, for invocation: Invocation, startupLog: ErrorLog, replacing old: Cycle?) throws(ConfigurationError) {
+    ///   - inherited: what another process has left, for the first generation.
+    init(
+        _ configuration: LoadedConfiguration, for invocation: Invocation, startupLog: ErrorLog, replacing old: Cycle?,
+        inheriting inherited: InheritedListeners? = nil
+    ) throws(ConfigurationError) {
         for warning in configuration.warnings { startupLog.write(.warn, warning) }
         process = configuration.main[ProcessSettings.self]
         events = configuration.events[EventsSettings.self]
@@ -35,17 +39,17 @@ import Telemetry
         var book = LogBook(isTest: invocation.isTest)
         log = try book.open(configuration.main[ErrorLogSettings.self].targets.withDefault(invocation.errorLogPath))
         log.copiesToTerminal = startupLog.copiesToTerminal
-        var inherited = book
+        var serverBook = book
         resumption = TLSResumption(continuing: old?.resumption)
         let servers = try MailServer.servers(of: configuration, resumption: resumption) { (settings) throws(ConfigurationError) in
-            try inherited.open(settings.targets.withDefault(invocation.errorLogPath))
+            try serverBook.open(settings.targets.withDefault(invocation.errorLogPath))
         }
         for warning in servers.compactMap(\.tls).flatMap(\.warnings) { log.write(.warn, warning) }
         entrances = Entrance.entrances(of: servers)
-        logFiles = inherited.files
+        logFiles = serverBook.files
         try checkConnections()
         warnOfProcessors()
-        if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old) }
+        if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old, inheriting: inherited) }
     }
 
     private func checkConnections() throws(ConfigurationError) {
@@ -70,11 +74,12 @@ import Telemetry
 
     // MARK: Listeners
 
-    /// Takes over the old generation's listeners where addresses are the same, and binds the others.
-    private func bindListeners(replacing old: Cycle?) throws(ConfigurationError) {
+    /// Takes over the old generation's listeners, or inherited ones, where addresses are the same, and binds the others.
+    private func bindListeners(replacing old: Cycle?, inheriting inherited: InheritedListeners?) throws(ConfigurationError) {
         let former = old?.listeners ?? []
         var found = entrances.map { entrance in
             former.first { $0.address == entrance.address && $0.isMade(like: entrance.options.socket) }
+                ?? inherited?.take(entrance.address)
         }
         var attempts = Self.bindAttempts
         while try !bindMissing(&found, besides: former) {
@@ -155,7 +160,7 @@ import Telemetry
     /// Closes what the new generation does not use. Sockets in the file system go with a warning.
     func retireListeners(notIn new: Cycle?) {
         for listener in listeners where !(new?.listeners.contains { $0 === listener } ?? false) {
-            if new != nil, case .unix(let path) = listener.address { log.write(.warn, "deleting socket \(path)") }
+            if new != nil, let path = listener.ownPath { log.write(.warn, "deleting socket \(path)") }
             listener.retire()
         }
         if new == nil { listeners = [] }
@@ -245,4 +250,9 @@ extension [ErrorLogSettings.Target] {
             throw ConfigurationError("\(error)", isAfterParsing: true)
         }
     }
+}
+
+extension Cycle {
+    /// What a service manager shows of a server that serves.
+    var statusText: String { "worker processes: \(process.workerProcesses), listeners: \(listeners.count)" }
 }

@@ -11,6 +11,7 @@ import Proxy
     /// What the sockets are set to. What they were made with never changes.
     private var options: ListeningSocket.Options
     private var sockets: [Socket]
+    nonisolated let origin: ListenerOrigin
     /// A socket in the file system is this one, whoever has its name later.
     private let file: Files.Identity?
 
@@ -19,8 +20,23 @@ import Proxy
         self.address = address
         self.options = options
         sockets = [Socket(try .bind(address, options, sharesPort: sharesPort))]
+        origin = .bound
         file = if case .unix(let path) = address { Files.identity(of: path) } else { nil }
     }
+
+    /// Goes on with a socket that another process has bound. It serves whatever it was made with.
+    init(_ socket: consuming ListeningSocket, from origin: ListenerOrigin) {
+        address = socket.address
+        self.origin = origin
+        // Nobody knows how many may wait there, but it is somebody.
+        options = ListeningSocket.Options()
+        options.backlog = 0
+        sockets = [Socket(socket)]
+        file = if case .unix(let path) = address { Files.identity(of: path) } else { nil }
+    }
+
+    /// Goes on with one more socket of the same address, where another process had several.
+    func add(_ socket: consuming ListeningSocket) { sockets.append(Socket(socket)) }
 
     /// Whether the sockets are of the kind that is wanted: it cannot be changed once they are bound.
     func isMade(like wanted: ListeningSocket.Options) -> Bool {
@@ -71,14 +87,29 @@ import Proxy
         return descriptor
     }
 
+    /// Leaves the sockets that listen open for the program that this process is about to become.
+    /// - Returns: their numbers there.
+    func surviveExec() throws(KernelError) -> [Int32] {
+        var numbers: [Int32] = []
+        for each in sockets where each.socket.isListening {
+            numbers.append(try FileDescriptor.duplicate(of: each.socket.descriptor.number).surviveExec())
+        }
+        return numbers
+    }
+
     /// Closes this process's descriptors; the sockets live on in others.
     func close() { sockets = [] }
 
-    /// Closes the sockets for good; one in the file system goes from there too.
+    /// Closes the sockets for good; one in the file system goes from there too, where it is this process's.
     func retire() {
         guard !sockets.isEmpty else { return }
         sockets = []
-        if case .unix(let path) = address, file == Files.identity(of: path) { try? Files.remove(path) }
+        if let path = ownPath { try? Files.remove(path) }
+    }
+
+    /// The name in the file system that goes with this listener.
+    var ownPath: String? {
+        if case .unix(let path) = address, origin.ownsFile, file == Files.identity(of: path) { path } else { nil }
     }
 
     /// One socket, so that there can be a list of them.

@@ -16,6 +16,11 @@ import Telemetry
     private var generation = 1
     private var phase = Phase.serving
     private let escalation = LoopTimer()
+    private let notifier: ServiceNotifier
+    private let inheritance: Inheritance
+    private var upgrade: BinaryUpgrade?
+    /// Told to have no workers, but to keep the listeners.
+    private var isResting = false
 
     /// A configuration and its number, counted from the start.
     private typealias Generation = (cycle: Cycle, generation: Int)
@@ -29,8 +34,13 @@ import Telemetry
     /// How long a reload waits for its workers. If none has become ready by then, the old generation stays.
     private static let readinessLimit = Duration.seconds(10)
 
-    init(_ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter) throws(KernelError) {
+    init(
+        _ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter, notifier: ServiceNotifier,
+        inheritance: Inheritance
+    ) throws(KernelError) {
         self.cycle = cycle
+        self.notifier = notifier
+        self.inheritance = inheritance
         self.invocation = invocation
         self.title = title
         self.numbers = numbers
@@ -45,16 +55,23 @@ import Telemetry
     func run() throws(KernelError) {
         title.set("martlet: master process " + invocation.arguments.joined(separator: " "))
         startWorkers()
+        notifier.keepWatchdogQuiet()
         try LoopActor.loop.run { isDone }
-        if let path = cycle.pidPath {
+        if let path = upgrade?.ownPIDPath ?? cycle.pidPath {
             do throws(KernelError) {
                 try PIDFile.remove(path)
             } catch {
                 cycle.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
             }
         }
+        if let upgrade { notifier.tell(.mainProcess(upgrade.id)) }
         cycle.log.write(.notice, "exit")
-        cycle.retireListeners(notIn: nil)
+        giveUpListeners()
+    }
+
+    /// Closes the listeners for good, or leaves them to the new binary.
+    private func giveUpListeners() {
+        if upgrade == nil { cycle.retireListeners(notIn: nil) } else { cycle.closeListeners() }
     }
 
     private var isDone: Bool {
@@ -95,7 +112,7 @@ import Telemetry
         signals.source.close()
         let log = cycle.log
         do throws(KernelError) {
-            try WorkerRights.settle(cycle.process, index: index, log: log)
+            try WorkerRights.settle(cycle.process, index: index, closing: inheritance.strangers, log: log)
             title.set("martlet: worker process")
             let worker = try Worker(
                 cycle, index: index, numbers: numbers, acceptLock: acceptLock, channel: channel, title: title)
@@ -105,6 +122,7 @@ import Telemetry
             outgoing?.cycle.closeListeners()
             // Nor does it write to any logs but its own generation's.
             self.cycle = cycle
+            notifier.log = cycle.log
             outgoing = nil
             try worker.run()
         } catch {
@@ -135,6 +153,7 @@ import Telemetry
             let (message, isClosed) = worker.channel.receiveMessage()
             if message == Order.ready.rawValue {
                 worker.isReady = true
+                if outgoing == nil { notifier.tellReady(cycle.statusText) }
                 settleReload()
             }
             if isClosed { worker.channel.close() }
@@ -143,21 +162,24 @@ import Telemetry
     }
 
     private func obey(_ received: ReceivedSignal) {
-        let (words, action) = reaction(to: received.signal)
+        let (words, action) = reaction(to: received)
         cycle.log.write(.notice, received.description + words)
         action()
     }
 
     /// What each signal asks of a master (`processes.md`, section 4). One that leaves does only that.
-    private func reaction(to signal: Signal) -> (words: String, action: () -> Void) {
-        switch signal {
+    private func reaction(to received: ReceivedSignal) -> (words: String, action: () -> Void) {
+        switch received.signal {
         case .terminate, .interrupt: (", exiting", terminate)
         case .quit: (", shutting down", quit)
-        case .hangUp: (", reconfiguring", whileServing(reconfigure))
+        case .hangUp: (", reconfiguring", settled(received, reconfigure))
         case .user1: (", reopening logs", whileServing(reopenLogs))
-        case .user2, .windowChanged: (", ignoring", {})
+        case .user2 where mayUpgrade: (", changing binary", settled(received, changeBinary))
+        case .user2: (", ignoring", refuseUpgrade)
+        // A terminal whose size changes says the same, and means nothing by it.
+        case .windowChanged where received.isFromProcess: (", stop accepting connections", settled(received, rest))
         case .childExited: ("", reap)
-        case .ioPossible, .alarm, .kill: ("", {})
+        case .windowChanged, .ioPossible, .alarm, .kill: ("", {})
         }
     }
 
@@ -165,11 +187,29 @@ import Telemetry
         { [self] in if case .serving = phase { action() } }
     }
 
+    /// The same, but when a reload that is under way has shown whether it can serve.
+    private func settled(_ received: ReceivedSignal, _ action: @escaping () -> Void) -> () -> Void {
+        whileServing { [self] in
+            guard outgoing != nil else { return action() }
+            if !postponed.contains(where: { $0.signal == received.signal }) { postponed.append(received) }
+        }
+    }
+
+    private func obeyPostponed() {
+        let signals = postponed
+        postponed = []
+        for received in signals { reaction(to: received).action() }
+    }
+
     // MARK: Ends of workers
 
     private func reap() {
         while let (id, end) = ChildProcess.reap() {
             acceptLock.release(heldBy: id)
+            if let upgrade, upgrade.id == id {
+                fail(upgrade, end)
+                continue
+            }
             guard let place = workers.firstIndex(where: { $0.id == id }) else {
                 cycle.log.write(.notice, "unknown process \(id) \(end.words)")
                 continue
@@ -219,15 +259,17 @@ import Telemetry
     private let readiness = LoopTimer()
     /// The generation that serves until the newer one is seen to.
     private var outgoing: Generation?
-    private var mustReconfigureAgain = false
+    private var postponed: [ReceivedSignal] = []
     private var newestGeneration = 1
 
     /// Builds a new generation. If that fails, nothing has changed (`processes.md`, section 9).
     private func reconfigure() {
-        // One at a time: this one is about to show whether it can serve.
-        guard outgoing == nil else { return mustReconfigureAgain = true }
+        notifier.tellReloading()
+        if upgrade != nil { return rollBack() }
         cycle.log.write(.notice, "reconfiguring")
-        guard let new = Cycle.reloaded(from: cycle, for: invocation) else { return }
+        guard let new = Cycle.reloaded(from: cycle, for: invocation) else {
+            return notifier.tellReady("the new configuration is refused, see the log; " + cycle.statusText)
+        }
         outgoing = (cycle, generation)
         cycle = new
         newestGeneration += 1
@@ -247,15 +289,16 @@ import Telemetry
         readiness.stop()
         self.outgoing = nil
         if current.contains(where: \.isReady) {
+            isResting = false
             cycle.takeOver(from: outgoing.cycle)
             leave(workers.filter { $0.generation < generation && !$0.isLeaving })
+            notifier.tellReady(cycle.statusText)
         } else {
             abandon(current, for: outgoing)
+            notifier.tellReady("the new configuration cannot serve, see the log; " + cycle.statusText)
         }
-        if mustReconfigureAgain {
-            mustReconfigureAgain = false
-            reconfigure()
-        }
+        notifier.log = cycle.log
+        obeyPostponed()
     }
 
     private func abandon(_ failed: [WorkerProcess], for old: Generation) {
@@ -278,6 +321,50 @@ import Telemetry
         send(.reopen, to: workers)
     }
 
+    // MARK: Another binary
+
+    /// One at a time: neither while a new binary runs, nor while the old one may still go on.
+    private var mayUpgrade: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
+
+    private func changeBinary() {
+        cycle.log.write(.notice, "changing binary")
+        upgrade = BinaryUpgrade.launch(invocation, leaving: cycle, closing: inheritance.strangers)
+    }
+
+    private func refuseUpgrade() {
+        cycle.log.write(
+            .crit,
+            "the changing binary signal is ignored: you should shutdown or terminate before either old or new binary's process")
+    }
+
+    /// The new binary has ended, be it that it could not serve or that it was told to: all is as before.
+    private func fail(_ upgrade: BinaryUpgrade, _ end: ChildProcess.End) {
+        cycle.log.write(end.isOrdinary ? .notice : .alert, "new binary process \(upgrade.id) \(end.words)")
+        upgrade.undo(log: cycle.log)
+        self.upgrade = nil
+        whileServing(resume)()
+    }
+
+    /// Lets all workers go, but keeps the listeners, for a new binary to serve alone.
+    private func rest() {
+        isResting = true
+        for respawn in respawns { respawn.timer.stop() }
+        respawns = []
+        leave(workers.filter { !$0.isLeaving })
+    }
+
+    private func resume() {
+        guard isResting else { return }
+        isResting = false
+        startWorkers()
+    }
+
+    /// While a new binary runs, HUP brings the old one's workers back, with the configuration they had.
+    private func rollBack() {
+        resume()
+        notifier.tellReady(cycle.statusText)
+    }
+
     // MARK: Leaving
 
     /// What was to come does not matter any more; the pid file and the sockets are the old generation's.
@@ -292,17 +379,22 @@ import Telemetry
     private func quit() {
         guard case .serving = phase else { return }
         phase = .quitting
+        tellStopping()
         forgetReload()
         leave(workers.filter { !$0.isLeaving })
-        cycle.retireListeners(notIn: nil)
+        giveUpListeners()
     }
 
     private func terminate() {
         if case .terminating = phase { return }
+        if case .serving = phase { tellStopping() }
         phase = .terminating(pause: Self.firstPause)
         forgetReload()
         escalate()
     }
+
+    /// Where a new binary goes on, the service does not stop.
+    private func tellStopping() { if upgrade == nil { notifier.tell(.stopping) } }
 
     private func escalate() {
         guard case .terminating(let pause) = phase else { return }

@@ -15,6 +15,19 @@ enum PIDFile {
         try Files.remove(path)
     }
 
+    /// Where the file of a master is while its new binary runs.
+    static func asidePath(_ path: String) -> String { path + ".oldbin" }
+
+    /// Makes room for the file of a new binary. A device or a pipe has room for both.
+    static func putAside(_ path: String) throws(KernelError) {
+        if !Files.isSpecial(path) { try Files.move(path, to: asidePath(path)) }
+    }
+
+    /// Puts the file back in place of the new binary's, if any is left.
+    static func bringBack(_ path: String) throws(KernelError) {
+        if !Files.isSpecial(path) { try Files.move(asidePath(path), to: path) }
+    }
+
     /// The process that the file names; nil where it names none.
     static func read(_ path: String) throws(KernelError) -> Int32? {
         number(in: try Files.read(path))
@@ -28,6 +41,14 @@ enum PIDFile {
     }
 
     // MARK: Whom it names
+
+    /// The server that runs and that the file names, if it is another than this process.
+    static func server(at path: String) -> Int32? {
+        guard !Files.isSpecial(path), let id = try? read(path), id != OwnProcess.id,
+            (try? ProcessHandle(id)) != nil, mayBeServer(id)
+        else { return nil }
+        return id
+    }
 
     private static let masterTitle = Array("martlet: master process".utf8)
     private static let program = "martlet"

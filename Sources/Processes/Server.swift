@@ -60,7 +60,7 @@ import Telemetry
         let pidPath: String?
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            pidPath = configuration.main[ProcessSettings.self].pidFile.path(orDefault: invocation.pidPath)
+            pidPath = self.pidPath(of: configuration)
             for warning in configuration.warnings { log.write(.warn, warning) }
         } catch {
             report(error, to: log)
@@ -75,21 +75,33 @@ import Telemetry
                 let text = String(decoding: (try? Files.read(pidPath)) ?? [], as: UTF8.self).prefix { !$0.isNewline }
                 return fail("invalid PID number \"\(text)\" in \"\(pidPath)\"", log)
             }
-            guard PIDFile.mayBeServer(id) else {
-                let error = KernelError("kill(\(id), \(signal.number))", KernelError.noSuchProcess)
-                log.write(
-                    .alert, "\(error.call) failed, the process that \"\(pidPath)\" names is no martlet master",
-                    reason: error.reason)
-                return 1
-            }
-            do throws(KernelError) { try signal.send(to: id) } catch {
-                log.write(.alert, error)
-                return 1
-            }
-            return 0
+            return send(signal, to: id, namedBy: pidPath, log)
         } catch {
             return fail("open() \"\(pidPath)\" failed (\(error.reason))", log)
         }
+    }
+
+    /// The process is held on to before it is looked at: it cannot become a stranger in between.
+    private func send(_ signal: Signal, to id: Int32, namedBy pidPath: String, _ log: ErrorLog) -> Int32 {
+        let call = "kill(\(id), \(signal.number)) failed"
+        do throws(KernelError) {
+            let process = try ProcessHandle(id)
+            guard PIDFile.mayBeServer(id) else {
+                log.write(
+                    .alert, "\(call), the process that \"\(pidPath)\" names is no martlet master",
+                    reason: KernelError(call, KernelError.noSuchProcess).reason)
+                return 1
+            }
+            try process.send(signal)
+            return 0
+        } catch {
+            log.write(.alert, call, reason: error.reason)
+            return 1
+        }
+    }
+
+    private func pidPath(of configuration: LoadedConfiguration) -> String? {
+        configuration.main[ProcessSettings.self].pidFile.path(orDefault: invocation.pidPath)
     }
 
     private func fail(_ message: String, _ log: ErrorLog) -> Int32 {
@@ -101,7 +113,7 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     package func serve() -> Int32 {
-        guard let role = start() else { return 1 }
+        guard let role = start(Inheritance.claim(), ServiceNotifier()) else { return 1 }
         do throws(KernelError) {
             switch role {
             case .master(let master): try master.run()
@@ -123,13 +135,14 @@ import Telemetry
 
     /// Does all that can make a start fail. Nothing here outlives the call but the role: the first
     /// generation goes, logs and all, when a reload has replaced it.
-    private func start() -> Role? {
-        guard let cycle = firstCycle() else { return nil }
+    private func start(_ inheritance: Inheritance, _ notifier: ServiceNotifier) -> Role? {
+        guard let cycle = firstCycle(inheritance) else { return nil }
         SignalReader.blockAll()
         announce(cycle)
         do throws(KernelError) {
-            let launcher = cycle.process.daemon ? try Daemon.launch() : nil
-            let role = try role(with: cycle)
+            // A new binary is in the background as far as the old one is.
+            let launcher = cycle.process.daemon && inheritance.master == nil ? try Daemon.launch() : nil
+            let role = try role(with: cycle, notifier, inheritance)
             if let path = cycle.pidPath { try writePIDFile(path) }
             cycle.redirectStandardError()
             launcher?.tellReady()
@@ -142,20 +155,27 @@ import Telemetry
         }
     }
 
-    private func role(with cycle: Cycle) throws(KernelError) -> Role {
+    private func role(with cycle: Cycle, _ notifier: ServiceNotifier, _ inheritance: Inheritance) throws(KernelError) -> Role {
         let numbers = try SharedCounter()
+        notifier.log = cycle.log
         if cycle.process.masterProcess {
-            return .master(try Master(cycle, invocation: invocation, title: title, numbers: numbers))
+            return .master(try Master(
+                cycle, invocation: invocation, title: title, numbers: numbers, notifier: notifier, inheritance: inheritance))
         }
-        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers))
+        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers, notifier: notifier))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.
-    private func firstCycle() -> Cycle? {
+    private func firstCycle(_ inheritance: Inheritance) -> Cycle? {
         let startupLog = invocation.openStartupLog()
+        let inherited = InheritedListeners(inheritance, log: startupLog)
+        defer { inherited.closeRest() }
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil)
+            if let path = pidPath(of: configuration), let rival = PIDFile.server(at: path) {
+                startupLog.write(.warn, "process \(rival), which \"\(path)\" names, is a martlet master that still runs")
+            }
+            return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil, inheriting: inherited)
         } catch {
             report(error, to: startupLog)
             return nil

@@ -6,26 +6,34 @@ import Telemetry
 @LoopActor final class SingleProcess {
     private let invocation: Invocation
     private let worker: Worker
+    private let notifier: ServiceNotifier
     private var cycle: Cycle
 
-    init(_ cycle: Cycle, invocation: Invocation, numbers: SharedCounter) throws(KernelError) {
+    init(_ cycle: Cycle, invocation: Invocation, numbers: SharedCounter, notifier: ServiceNotifier) throws(KernelError) {
+        self.notifier = notifier
         self.invocation = invocation
         self.cycle = cycle
-        OwnProcess.keepEnvironment(["TZ"] + cycle.process.environment)
+        OwnProcess.keepEnvironment(cycle.process.keptVariables)
         worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
         worker.reconfigure = { [unowned self] in reconfigure() }
+        worker.whenLeaving = { [unowned self] in self.notifier.tell(.stopping) }
     }
 
     private func reconfigure() -> Cycle? {
+        notifier.tellReloading()
+        defer { notifier.tellReady(cycle.statusText) }
         cycle.log.write(.notice, "reconfiguring")
         guard let new = Cycle.reloaded(from: cycle, for: invocation) else { return nil }
         cycle = new
+        notifier.log = new.log
         return new
     }
 
     /// Serves until told to stop.
     func run() throws(KernelError) {
         try worker.open()
+        notifier.tellReady(cycle.statusText)
+        notifier.keepWatchdogQuiet()
         try worker.run()
         if let path = cycle.pidPath {
             do throws(KernelError) {

@@ -18,6 +18,8 @@ import Telemetry
     private var isDone = false
     /// What a process that is its own master does on HUP.
     var reconfigure: (() -> Cycle?)?
+    /// Told when no more clients are taken in.
+    var whenLeaving: (() -> Void)?
 
     /// What a signal asks of a worker, and how the log puts it (`processes.md`, section 4).
     private enum Reaction { case terminate, quit, reopen, reconfigure, ignore }
@@ -89,10 +91,10 @@ import Telemetry
 
     private func hearSignals() {
         while let received = signals.next() {
-            let (reaction, words) = reaction(to: received.signal)
+            let (reaction, words) = reaction(to: received)
             cycle.log.write(.notice, received.description + words)
             switch reaction {
-            case .terminate: isDone = true
+            case .terminate: terminate()
             case .quit: quit()
             case .reopen: reopen()
             case .reconfigure: adopt(reconfigure?())
@@ -101,12 +103,14 @@ import Telemetry
         }
     }
 
-    private func reaction(to signal: Signal) -> (Reaction, String) {
-        switch signal {
+    private func reaction(to received: ReceivedSignal) -> (Reaction, String) {
+        switch received.signal {
         case .terminate, .interrupt: (.terminate, ", exiting")
         case .quit: (.quit, ", shutting down")
         case .user1: (.reopen, ", reopening logs")
         case .hangUp where reconfigure != nil: (.reconfigure, ", reconfiguring")
+        // A process that is its own master, and any whose terminal changes its size, has nothing to do.
+        case .windowChanged where received.isFromProcess && channel != nil: (.quit, ", shutting down")
         case .hangUp, .user2, .windowChanged, .ioPossible: (.ignore, ", ignoring")
         case .childExited, .alarm, .kill: (.ignore, "")
         }
@@ -117,10 +121,16 @@ import Telemetry
         cycle.reopenLogs(owner: nil)
     }
 
+    private func terminate() {
+        if !isLeaving { whenLeaving?() }
+        isDone = true
+    }
+
     /// Accepts nothing more. Sessions go on until they end, or `worker_shutdown_timeout` ends them.
     private func quit() {
         guard !isLeaving else { return }
         isLeaving = true
+        whenLeaving?()
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")
         acceptor?.close()

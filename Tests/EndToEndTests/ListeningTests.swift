@@ -21,6 +21,11 @@ import Testing
         return try? client.line()?.split(separator: " ").dropFirst(2).first.map(String.init)
     }
 
+    /// Clients that come, are greeted and go.
+    private func greetings(at address: Address, threads: Int = 6) -> Load {
+        Load(threads: threads) { try LineClient(address).expect("* OK IMAP4 ready") }
+    }
+
     private func reload(_ server: ServerUnderTest, _ text: String) throws {
         let before = server.workers
         try server.rewrite(text)
@@ -121,14 +126,34 @@ import Testing
             let sockets = try ListeningSockets(port)
             return sockets.all.count == 3 && server.workers.map { $0.watched(among: sockets).count } == [1, 1, 1]
         }
-        let crowd = Crowd(at: .port(port))
+        let load = greetings(at: .port(port))
         for (workers, parameter) in [(1, "reuseport"), (4, "reuseport"), (4, ""), (2, "reuseport"), (1, "")] {
             try reload(server, file(workers, parameter))
-            try crowd.awaitMore(200)
+            try load.awaitMore(200)
         }
         #expect(try ListeningSockets(port).all.count == 4)
         #expect(server.workers.map { (try? $0.watched(among: ListeningSockets(port)).count) ?? 0 } == [4])
-        #expect(try crowd.end() == [])
+        #expect(try load.stop() == [])
+    }
+
+    @Test func `a new binary serves the sockets of all workers, however many it has itself`() throws {
+        let port = try Ports.free()
+        func file(_ workers: Int) -> String { self.file(workers: workers, "listen 127.0.0.1:\(port) reuseport;") }
+        let server = try ServerUnderTest(configuration: file(3))
+        let old = server.master
+        try eventually("three workers") { try ListeningSockets(port).all.count == 3 }
+        let load = greetings(at: .port(port))
+        try server.rewrite(file(2))
+        old.signal(SIGUSR2)
+        let new = try server.awaitMaster(otherThan: old, workers: 2)
+        try load.awaitMore(100)
+        old.signal(SIGQUIT)
+        try eventually("the old master's end") { !old.isAlive }
+        try load.awaitMore(100)
+        #expect(try load.stop() == [])
+        #expect(try ListeningSockets(port).all.count == 3)
+        new.signal(SIGTERM)
+        try eventually("the new master's end") { !new.isAlive }
     }
 
     @Test func `those that stay refuse nobody while others come, go and change`() throws {
@@ -140,14 +165,14 @@ import Testing
                 "listen 127.0.0.1:\(changes) backlog=\(backlog) sndbuf=64k; \(more)")
         }
         let server = try ServerUnderTest(configuration: file("", backlog: 100))
-        let crowds = [Address.port(stays), .path(path), .port(changes)].map { Crowd(at: $0, count: 2) }
+        let loads = [Address.port(stays), .path(path), .port(changes)].map { greetings(at: $0, threads: 2) }
         for round in 0..<4 {
             let hasOther = round % 2 == 0
             try reload(server, file(hasOther ? "listen 127.0.0.1:\(other) reuseport;" : "", backlog: 200 + round))
             #expect((name(at: .port(other)) != nil) == hasOther)
-            for crowd in crowds { try crowd.awaitMore(50) }
+            for load in loads { try load.awaitMore(50) }
         }
-        for crowd in crowds { #expect(try crowd.end() == []) }
+        for load in loads { #expect(try load.stop() == []) }
     }
 
     @Test(arguments: ["", "reuseport"])
@@ -212,12 +237,12 @@ import Testing
         let port = try Ports.free()
         let text = file(workers: 2, events: "accept_mutex on; accept_mutex_delay 20ms;", "listen 127.0.0.1:\(port);")
         let server = try ServerUnderTest(configuration: text)
-        let crowd = Crowd(at: .port(port))
+        let load = greetings(at: .port(port))
         for _ in 1...3 {
             try reload(server, text)
-            try crowd.awaitMore(100)
+            try load.awaitMore(100)
         }
-        #expect(try crowd.end() == [])
+        #expect(try load.stop() == [])
     }
 
     @Test(arguments: [(1, false), (2, true)])

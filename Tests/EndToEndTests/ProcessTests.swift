@@ -64,18 +64,6 @@ import Testing
         #expect(try proxy.server.awaitExit() == .code(0))
     }
 
-    @Test func `workers are another user where the file says so`() throws {
-        let proxy = try proxy(main: "user nobody nogroup;")
-        for worker in proxy.server.workers {
-            #expect(worker.status("Uid")?.split(separator: "\t").allSatisfy { $0 == "65534" } == true)
-            #expect(worker.status("Gid")?.split(separator: "\t").allSatisfy { $0 == "65534" } == true)
-            #expect(worker.status("CapEff") == "0000000000000000")
-            #expect(worker.status("CapPrm") == "0000000000000000")
-            #expect(worker.status("NoNewPrivs") == "1")
-        }
-        _ = try proxy.loggedInClient(.imap)
-    }
-
     @Test func `a start leaves its records in the log`() throws {
         let server = try proxy().server
         for text in [
@@ -180,6 +168,26 @@ import Testing
         }
         #expect(!alive.isEmpty && alive.count < clients.count)
         try proxy.client().expect("* OK IMAP4 ready")
+    }
+
+    @Test func `no connection is refused while workers are killed in a loop`() throws {
+        let proxy = try proxy()
+        let (refusals, stop, finished) = (Notes(), Notes(), Counter())
+        onNewThread {
+            while stop["now"].isEmpty {
+                do { _ = try Socket.connect(to: .port(proxy.port)) } catch { refusals.add("\(error)", to: "connect") }
+            }
+            _ = finished.next()
+        }
+        for _ in 1...4 {
+            let workers = try proxy.server.awaitWorkers(2)
+            for worker in workers { worker.signal(SIGKILL) }
+            try proxy.server.awaitWorkers(2, otherThan: workers)
+        }
+        stop.add("", to: "now")
+        try eventually("the end of the loop") { finished.count == 1 }
+        #expect(refusals["connect"] == [])
+        try proxy.loggedInClient(.imap).converse("C: x\nS: x")
     }
 
     @Test func `a worker told to end is replaced as well`() throws {
@@ -299,30 +307,14 @@ import Testing
     @Test func `no login fails and no session is lost while the server is reloaded again and again`() throws {
         let proxy = try proxy()
         let sessions = try (0..<10).map { _ in try proxy.loggedInClient(.imap) }
-        let (stop, failures, logins) = (Notes(), Notes(), Counter())
-        let finished = Counter()
+        let load = Load { try proxy.loggedInClient(.imap).converse("C: x\nS: x") }
         for _ in 1...4 {
-            onNewThread {
-                while stop["now"].isEmpty {
-                    do {
-                        let client = try proxy.loggedInClient(.imap)
-                        try client.converse("C: x\nS: x")
-                        _ = logins.next()
-                    } catch { failures.add("\(error)", to: "login") }
-                }
-                _ = finished.next()
-            }
-        }
-        for round in 1...4 {
             let before = proxy.server.occurrences(of: "gracefully shutting down")
             proxy.server.signal(SIGHUP)
             try proxy.server.awaitLog("gracefully shutting down", count: before + 2)
-            let reached = logins.count + 20
-            try eventually("more logins in round \(round)") { logins.count >= reached || !failures["login"].isEmpty }
+            try load.awaitMore()
         }
-        stop.add("", to: "now")
-        try eventually("the end of the login loops", by: .after(.seconds(40))) { finished.count == 4 }
-        #expect(failures["login"] == [])
+        #expect(try load.stop() == [])
         for session in sessions { try session.converse("C: still\nS: still") }
     }
 
@@ -398,6 +390,29 @@ import Testing
         #expect(try ["s", "error.log", "start.log"].map(mode) == [0o666, 0o640, 0o640])
         kill(child.pid, SIGTERM)
         #expect(try child.awaitExit() == .code(0))
+    }
+
+    @Test func `a second start says that there is a first`() throws {
+        let server = try proxy(workers: 1).server
+        let second = try run([ProgramUnderTest.path, "-p", server.folder, "-c", "server.conf", "-e", "second.log"])
+        #expect(second.status == .code(1))
+        let path = server.folder + "/server.pid"
+        #expect(second.standardError.hasPrefix(
+            "\(name): [warn] process \(server.pid), which \"\(path)\" names, is a martlet master that still runs\n"))
+        #expect(second.standardError.contains("[emerg] bind() to 127.0.0.1:"))
+        #expect(server.contents("server.pid") == "\(server.pid)\n")
+    }
+
+    @Test func `a pid file that a killed master has left says nothing at the next start`() throws {
+        let socket = try Workspace.here().file("s")
+        let text = configuration(pid: try Workspace.here().file("a.pid"), socket: socket)
+        let first = try ServerUnderTest(configuration: text)
+        first.signal(SIGKILL)
+        try first.awaitExit()
+        try FileManager.default.removeItem(atPath: socket)
+        let second = try ServerUnderTest(configuration: text)
+        #expect(try Workspace.here().contents("a.pid") == "\(second.pid)\n")
+        #expect(second.standardError == "")
     }
 
     @Test func `a pid file for which there is no room leaves nothing behind`() throws {

@@ -9,6 +9,6 @@ import Testing
         (.terminate, 0, "signal 15 (SIGTERM) received"),
     ] as [(Signal, Int32, String)])
     func `a signal is told with its sender, unless that is the kernel`(_ signal: Signal, _ sender: Int32, _ text: String) {
-        #expect(ReceivedSignal(signal: signal, sender: sender).description == text)
+        #expect(ReceivedSignal(signal: signal, sender: sender, isFromProcess: true).description == text)
     }
 }

@@ -22,21 +22,23 @@ package final class ChildProcess: @unchecked Sendable {
     private static let counter = Counter()
 
     /// Starts a program, by path or by name in `PATH`.
+    /// - Parameter descriptors: what it finds open as 3 and so on.
     package init(
         _ command: [String], environment: [String: String] = [:], input: String? = nil,
-        directory: String? = nil, in workspace: Workspace
+        directory: String? = nil, descriptors: [CInt] = [], in workspace: Workspace
     ) throws {
         let arguments = directory.map { ["env", "--chdir=\($0)"] + command } ?? command
         let number = Self.counter.next()
         standardOutput = workspace.file("stdout.\(number)")
         standardError = workspace.file("stderr.\(number)")
         let source = try input.map { try workspace.write($0, to: "stdin.\(number)") } ?? "/dev/null"
-        pid = try Self.spawn(arguments, environment: environment, files: [source, standardOutput, standardError])
+        pid = try Self.spawn(
+            arguments, environment: environment, files: [source, standardOutput, standardError], descriptors: descriptors)
         workspace.atEnd { [self] in kill() }
     }
 
     private static func spawn(
-        _ arguments: [String], environment: [String: String], files: [String]
+        _ arguments: [String], environment: [String: String], files: [String], descriptors: [CInt]
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
@@ -49,6 +51,9 @@ package final class ChildProcess: @unchecked Sendable {
         for (number, file) in files.enumerated() {
             let flags = number == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_APPEND
             posix_spawn_file_actions_addopen(&actions, CInt(number), file, flags, 0o644)
+        }
+        for (number, descriptor) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, descriptor, CInt(3 + number))
         }
         var none = sigset_t()
         sigemptyset(&none)

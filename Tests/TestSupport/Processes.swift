@@ -84,6 +84,17 @@ package struct ProcessView: Sendable, Hashable {
         return count
     }
 
+    package var workers: [ProcessView] { children.filter { $0.title.contains(": worker process") } }
+
+    package func signal(_ number: CInt) { _ = kill(pid, number) }
+
+    /// What its open descriptors lead to.
+    package var openFiles: [String] {
+        let folder = "/proc/\(pid)/fd/"
+        return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+            .compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0) }.sorted()
+    }
+
     package var children: [ProcessView] {
         let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return all.compactMap { pid_t($0) }.map { ProcessView($0) }.filter { $0.parent == pid && $0.isAlive }

@@ -75,16 +75,22 @@ package final class ServerUnderTest: @unchecked Sendable {
     }
 
     /// Starts a server with a whole file.
-    /// - Parameter daemonizes: whether the process started returns at once and leaves a daemon.
+    /// - Parameters:
+    ///   - program: what is started, where it is not the usual path; the words before the options.
+    ///   - daemonizes: whether the process started returns at once and leaves a daemon.
+    ///   - descriptors: what it finds open as 3 and so on.
     package init(
-        configuration: String, arguments: [String] = [], daemonizes: Bool = false, until readiness: Readiness = .greeting
+        configuration: String, program: [String] = [ProgramUnderTest.path], arguments: [String] = [],
+        environment: [String: String] = [:], descriptors: [CInt] = [], daemonizes: Bool = false,
+        until readiness: Readiness = .greeting
     ) throws {
         workspace = try Workspace.here()
         folder = workspace.file("server.\(Self.counter.next())")
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         try configuration.write(toFile: folder + "/server.conf", atomically: true, encoding: .utf8)
         child = try ChildProcess(
-            [ProgramUnderTest.path, "-p", folder, "-c", "server.conf", "-e", "error.log"] + arguments, in: workspace)
+            program + ["-p", folder, "-c", "server.conf", "-e", "error.log"] + arguments, environment: environment,
+            descriptors: descriptors, in: workspace)
         if daemonizes {
             guard try child.awaitExit() == .code(0) else { throw TestFailure("the server did not become a daemon") }
             let pidFile = folder + "/server.pid"
@@ -107,7 +113,7 @@ package final class ServerUnderTest: @unchecked Sendable {
 
     package var pid: pid_t { daemonPID ?? child.pid }
     package var master: ProcessView { ProcessView(pid) }
-    package var workers: [ProcessView] { master.children }
+    package var workers: [ProcessView] { master.workers }
     package var exitStatus: ExitStatus? { child.exitStatus }
 
     package func signal(_ number: CInt) { _ = Glibc.kill(pid, number) }
@@ -129,6 +135,17 @@ package final class ServerUnderTest: @unchecked Sendable {
     @discardableResult
     package func awaitExit(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> ExitStatus {
         try child.awaitExit(by: deadline, file: file, line: line)
+    }
+
+    /// The master that the pid file names now, when it is another than these and has as many workers.
+    package func awaitMaster(
+        otherThan earlier: ProcessView..., workers count: Int, file: String = #fileID, line: Int = #line
+    ) throws -> ProcessView {
+        try eventually("another master than \(earlier.map(\.pid))", file: file, line: line) {
+            guard let pid = pid_t(contents("server.pid").trimmingCharacters(in: .whitespacesAndNewlines)) else { return nil }
+            let master = ProcessView(pid)
+            return !earlier.contains(master) && master.workers.count == count ? master : nil
+        }
     }
 
     /// Ends all its processes, politely first so that nothing of the log is lost.

@@ -156,7 +156,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         return CInt(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 
-    private static func clock() -> Duration {
+    /// The monotonic clock.
+    package static func clock() -> Duration {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)

@@ -87,18 +87,53 @@ package enum OwnProcess {
         if chdir(path) != 0 { throw KernelError("chdir(\"\(path)\")") }
     }
 
-    /// Keeps only the variables given, each `NAME` with its present value or `NAME=VALUE`.
-    package static func keepEnvironment(_ entries: [String]) {
-        let kept = entries.compactMap { entry -> String? in
-            if entry.contains("=") { return entry }
-            return getenv(entry).map { "\(entry)=\(String(cString: $0))" }
+    /// The descriptors that are open now.
+    package static var openDescriptors: [CInt] {
+        guard let folder = opendir("/proc/self/fd") else { return [] }
+        defer { closedir(folder) }
+        var numbers: [CInt] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if let number = CInt(name), number != dirfd(folder) { numbers.append(number) }
         }
+        return numbers
+    }
+
+    /// Closes descriptors that came with the process and that nothing in it owns.
+    package static func close(_ strangers: [CInt]) {
+        for number in strangers { _ = Glibc.close(number) }
+    }
+
+    /// What is left of the environment with only the variables given, each `NAME` with its present value
+    /// or `NAME=VALUE`.
+    package static func environment(keeping entries: [String]) -> [String] {
+        entries.compactMap { entry in
+            entry.contains("=") ? entry : environmentVariable(entry).map { "\(entry)=\($0)" }
+        }
+    }
+
+    /// Keeps only the variables given.
+    package static func keepEnvironment(_ entries: [String]) {
+        let kept = environment(keeping: entries)
         clearenv()
         for entry in kept { putenv(strdup(entry)) }
     }
 
     package static func environmentVariable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
+    }
+
+    package static func removeEnvironmentVariable(_ name: String) { unsetenv(name) }
+
+    /// Becomes another program, which is looked for as a shell does.
+    /// - Parameter environment: all of it, each `NAME=VALUE`.
+    package static func become(_ program: String, arguments: [String], environment: [String]) throws(KernelError) -> Never {
+        fflush(nil)
+        let words = arguments.map { strdup($0) } + [nil], variables = environment.map { strdup($0) } + [nil]
+        _ = execvpe(program, words, variables)
+        let error = KernelError("execve()")
+        for pointer in words + variables { free(pointer) }
+        throw error
     }
 
     package static func refreshTimeZone() { tzset() }

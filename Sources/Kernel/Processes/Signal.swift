@@ -47,6 +47,8 @@ package enum Signal: Sendable, CaseIterable {
 package struct ReceivedSignal: Sendable {
     package let signal: Signal
     package let sender: Int32
+    /// Whether a process has sent it, if only one of another namespace, that has no number here.
+    package let isFromProcess: Bool
 }
 
 /// Signals as something to read, in the loop, like everything else.
@@ -89,7 +91,7 @@ package struct ReceivedSignal: Sendable {
         var record = signalfd_siginfo()
         while read(source.number, &record, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
             if let signal = Signal.allCases.first(where: { UInt32($0.number) == record.ssi_signo }) {
-                return ReceivedSignal(signal: signal, sender: Int32(bitPattern: record.ssi_pid))
+                return ReceivedSignal(signal: signal, sender: Int32(bitPattern: record.ssi_pid), isFromProcess: record.ssi_code <= 0)
             }
         }
         return nil

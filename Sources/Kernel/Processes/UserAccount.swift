@@ -24,7 +24,7 @@ package struct UserAccount: Sendable, Equatable {
         getgrnam(name).map { $0.pointee.gr_gid }
     }
 
-    /// Becomes this user for good, with its groups and no capability left.
+    /// Becomes this user for good, with its groups.
     ///
     /// Where the groups cannot be set, nginx goes on with those that it has, which are root's. That would
     /// be a hole, so here it is as fatal as the rest.
@@ -32,7 +32,23 @@ package struct UserAccount: Sendable, Equatable {
         if setgid(group) != 0 { throw KernelError("setgid(\(group))") }
         if initgroups(name, group) != 0 { throw KernelError("initgroups(\(name), \(group))") }
         if setuid(user) != 0 { throw KernelError("setuid(\(user))") }
-        guard user != 0 else { return }
+    }
+}
+
+/// What root's powers are split into. A worker needs none: its listeners are bound, its logs are open.
+package enum Capabilities {
+    /// Gives up all that no program started from here shall ever get. Only who may do that does: to others,
+    /// what they have not is out of reach anyway.
+    package static func limit() {
+        var capability: cap_value_t = 0
+        while cap_get_bound(capability) >= 0 {
+            _ = cap_drop_bound(capability)
+            capability += 1
+        }
+    }
+
+    /// Gives up all that this process has, or could hand on.
+    package static func renounce() throws(KernelError) {
         let none = cap_init()
         defer { cap_free(UnsafeMutableRawPointer(none)) }
         if cap_set_proc(none) != 0 { throw KernelError("cap_set_proc()") }

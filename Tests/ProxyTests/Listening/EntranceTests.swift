@@ -10,7 +10,7 @@ import Testing
 
 @Suite struct EntranceTests {
     private static let schema = Schema(groups: [
-        ListenSettings.self, RouteSettings.self, DialogueSettings.self, MailSettings.self, ProxySettings.self,
+        ListenSettings.self, RouteSettings.self, TLSSettings.self, DialogueSettings.self, MailSettings.self, ProxySettings.self,
         AuthHTTPSettings.self, EventsSettings.self,
     ])
 

@@ -1,0 +1,42 @@
+import CKernel
+import Glibc
+
+/// A socket to which one says how one is: that of a service manager (`sd_notify(3)`).
+package struct NotificationSocket: Sendable, Equatable {
+    private let name: [UInt8]
+
+    /// How long a receiver that does not read is waited for.
+    private static let patience = timeval(tv_sec: 1, tv_usec: 0)
+
+    /// - Parameter name: a path, or a name without a file behind `@`.
+    package init?(_ name: String) {
+        self.name = Array(name.utf8)
+        guard name.hasPrefix("/") || name.hasPrefix("@"), 2...SocketAddress.maximumPathLength ~= self.name.count else { return nil }
+    }
+
+    /// Sends one datagram, from a socket of its own: nobody else gets to hold it.
+    package func send(_ text: String) throws(KernelError) {
+        let type = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(AF_UNIX, type, 0) })
+        var patience = Self.patience
+        setsockopt(descriptor.number, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let bytes = Array(text.utf8)
+        _ = try retrying("sendto() \"\(String(decoding: name, as: UTF8.self))\"") {
+            withKernelForm { CInt(truncatingIfNeeded: sendto(descriptor.number, bytes, bytes.count, CInt(MSG_NOSIGNAL), $0, $1)) }
+        }
+    }
+
+    private func withKernelForm<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { path in
+            path.copyBytes(from: name)
+            if name[0] == UInt8(ascii: "@") { path[0] = 0 }
+        }
+        // Without a file, every byte counts, so that there must be none behind the name.
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + name.count)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
+        }
+    }
+}
