@@ -67,3 +67,19 @@ static inline int kernel_memfd(const char *name) {
 static inline uint64_t kernel_atomic_add(uint64_t *place, uint64_t count) {
     return __atomic_fetch_add(place, count, __ATOMIC_RELAXED);
 }
+
+/* Puts `wanted` there if it holds `expected`. */
+static inline int kernel_atomic_exchange(int32_t *place, int32_t expected, int32_t wanted) {
+    return __atomic_compare_exchange_n(place, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline int32_t kernel_atomic_load(const int32_t *place) { return __atomic_load_n(place, __ATOMIC_ACQUIRE); }
+
+/* Bit n of the mask is processor n. */
+static inline int kernel_set_affinity(const void *mask, size_t size) {
+    return (int)syscall(SYS_sched_setaffinity, 0, size, mask);
+}
+/* Returns the number of bytes written. */
+static inline int kernel_get_affinity(void *mask, size_t size) {
+    return (int)syscall(SYS_sched_getaffinity, 0, size, mask);
+}

@@ -71,7 +71,7 @@ extension Cycle {
     fileprivate func surviveExec() throws(KernelError) -> [Inheritance.Socket] {
         var sockets: [Inheritance.Socket] = []
         for listener in listeners {
-            sockets.append(.init(number: try listener.duplicate().surviveExec(), origin: listener.origin))
+            for number in try listener.surviveExec() { sockets.append(.init(number: number, origin: listener.origin)) }
         }
         return sockets
     }

@@ -48,6 +48,7 @@ import Telemetry
         for warning in servers.compactMap(\.tls).flatMap(\.warnings) { log.write(.warn, warning) }
         entrances = Entrance.entrances(of: servers)
         try checkConnections()
+        warnOfProcessors()
         if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old, inheriting: inherited) }
     }
 
@@ -63,51 +64,92 @@ import Telemetry
         }
     }
 
+    private func warnOfProcessors() {
+        guard process.lacksCPUMasks else { return }
+        log.write(
+            .warn,
+            "the number of \"worker_processes\" is not equal to the number of \"worker_cpu_affinity\" masks, "
+                + "using last mask for remaining worker processes")
+    }
+
     // MARK: Listeners
 
     /// Takes over the old generation's listeners, or inherited ones, where addresses are the same, and binds the others.
     private func bindListeners(replacing old: Cycle?, inheriting inherited: InheritedListeners?) throws(ConfigurationError) {
-        var found: [SocketAddress: Listener] = [:]
-        for listener in old?.listeners ?? [] { found[listener.address] = listener }
-        for entrance in entrances where found[entrance.address] == nil { found[entrance.address] = inherited?.take(entrance.address) }
-        let kept = Set(found.keys)
-        for attempt in 1...Self.bindAttempts {
-            var isInUse = false
-            for entrance in entrances where found[entrance.address] == nil {
-                do throws(KernelError) {
-                    found[entrance.address] = try Listener(entrance.address, backlog: entrance.backlog)
-                } catch {
-                    log.write(.emerg, "\(error.call) failed", reason: error.reason)
-                    guard error.number == KernelError.addressInUse else { return try abandon(found, keeping: kept, error) }
-                    isInUse = true
-                }
+        let former = old?.listeners ?? []
+        var found = entrances.map { entrance in
+            former.first { $0.address == entrance.address && $0.isMade(like: entrance.options.socket) }
+                ?? inherited?.take(entrance.address)
+        }
+        var attempts = Self.bindAttempts
+        while try !bindMissing(&found, besides: former) {
+            attempts -= 1
+            if attempts == 0 {
+                log.write(.emerg, "still could not bind()")
+                try abandon(found, keeping: former)
             }
-            if !isInUse { break }
             log.write(.notice, "try again to bind() after 500ms")
             OwnProcess.sleep(Self.bindPause)
-            if attempt == Self.bindAttempts {
-                log.write(.emerg, "still could not bind()")
-                return try abandon(found, keeping: kept, KernelError("bind()", KernelError.addressInUse))
+        }
+        listeners = found.compactMap(\.self)
+        if old == nil { adjustListeners() }
+    }
+
+    /// Tries to bind what no listener has been found for.
+    /// - Returns: false where an address is in use.
+    private func bindMissing(_ found: inout [Listener?], besides former: [Listener]) throws(ConfigurationError) -> Bool {
+        var isComplete = true
+        for (place, entrance) in entrances.enumerated() {
+            do throws(KernelError) {
+                let listener = if let listener = found[place] { listener } else {
+                    try bind(entrance, besides: former + found.compactMap(\.self))
+                }
+                found[place] = listener
+                if entrance.hasSocketPerWorker { try listener.provide(for: workerCount) }
+            } catch {
+                log.write(.emerg, "\(error.call) failed", reason: error.reason)
+                guard error.number == KernelError.addressInUse else { try abandon(found, keeping: former) }
+                isComplete = false
             }
         }
-        listeners = entrances.compactMap { found[$0.address] }
+        return isComplete
+    }
+
+    /// Binds a listener, beside those at the same port that are there already.
+    private func bind(_ entrance: Entrance, besides others: [Listener]) throws(KernelError) -> Listener {
+        let neighbours = others.filter { $0.address.overlaps(entrance.address) }
+        for neighbour in neighbours { try neighbour.sharePort() }
+        if case .unix(let path) = entrance.address, ListeningSocket.isAbandoned(path) {
+            log.write(.warn, "deleting abandoned socket \(path)")
+            try Files.remove(path)
+        }
+        let listener = try Listener(entrance.address, entrance.options.socket, sharesPort: !neighbours.isEmpty)
+        if listener.lacksMultipath { log.write(.warn, "multipath is not supported on this platform, ignored") }
+        return listener
+    }
+
+    private func abandon(_ found: [Listener?], keeping former: [Listener]) throws(ConfigurationError) -> Never {
+        for case let listener? in found where !former.contains(where: { $0 === listener }) { listener.retire() }
+        throw ConfigurationError.reported
+    }
+
+    /// Sets the options of all listeners, also of those that the old generation had.
+    func adjustListeners() {
         for (entrance, listener) in zip(entrances, listeners) {
-            do throws(KernelError) { try listener.adjust(backlog: entrance.backlog) } catch {
-                log.write(.alert, "\(error.call) failed, ignored", reason: error.reason)
+            for fault in listener.adjust(to: entrance.options.socket) {
+                log.write(.alert, "\(fault.call) failed, ignored", reason: fault.reason)
             }
         }
     }
 
-    private func abandon(_ found: [SocketAddress: Listener], keeping kept: Set<SocketAddress>, _ error: KernelError) throws(ConfigurationError) {
-        for listener in found.values where !kept.contains(listener.address) { listener.retire() }
-        throw ConfigurationError.reported
-    }
+    /// How many processes accept connections.
+    var workerCount: Int { process.masterProcess ? process.workerProcesses : 1 }
 
     /// What a test can find out without disturbing anybody: whether each address is one of ours to bind.
     private func tryAddresses() throws(ConfigurationError) {
         for address in entrances.map(\.address) where !address.isUnix {
             do throws(KernelError) {
-                _ = try ListeningSocket.bind(address, backlog: 1, listens: false)
+                _ = try ListeningSocket.bind(address, listens: false)
             } catch {
                 if error.number == KernelError.addressInUse { continue }
                 throw ConfigurationError("\(error.call) failed (\(error.reason))", isAfterParsing: true)

@@ -29,7 +29,13 @@ enum ListenerOrigin: Equatable {
         if let fault = inheritance.fault { log.write(.emerg, fault) }
         for entry in inheritance.sockets {
             do throws(InheritedSocketFault) {
-                listeners.append(Listener(try ListeningSocket.adopt(entry.number), from: entry.origin))
+                let socket = try ListeningSocket.adopt(entry.number)
+                // Where a port is shared, each worker had a socket of its own.
+                if let listener = listeners.first(where: { $0.address == socket.address }) {
+                    listener.add(socket)
+                } else {
+                    listeners.append(Listener(socket, from: entry.origin))
+                }
             } catch {
                 log.write(.crit, error.message, reason: error.reason)
             }

@@ -8,6 +8,8 @@ import Telemetry
     private let invocation: Invocation
     private let title: ProcessTitle
     private let numbers: SharedCounter
+    /// Workers of all generations take turns by it where the file says so.
+    private let acceptLock: SharedLock
     private let signals: SignalReader
     private var cycle: Cycle
     private var workers: [WorkerProcess] = []
@@ -44,6 +46,7 @@ import Telemetry
         self.invocation = invocation
         self.title = title
         self.numbers = numbers
+        acceptLock = try SharedLock()
         signals = try SignalReader()
         try LoopActor.loop.watch(signals.source, self)
         escalation.action = { [unowned self] in escalate() }
@@ -92,7 +95,7 @@ import Telemetry
             let theirs = EventSource(owning: ends.1, isStream: false)
             guard let id = try ChildProcess.fork() else {
                 own.close()
-                becomeWorker(theirs, of: cycle)
+                becomeWorker(index, theirs, of: cycle)
             }
             theirs.close()
             cycle.log.write(.notice, "start worker process \(id)")
@@ -106,14 +109,15 @@ import Telemetry
     }
 
     /// The child's way: it never returns to the master's.
-    private func becomeWorker(_ channel: EventSource, of cycle: Cycle) -> Never {
+    private func becomeWorker(_ index: Int, _ channel: EventSource, of cycle: Cycle) -> Never {
         for sibling in workers { sibling.channel.close() }
         signals.source.close()
         let log = cycle.log
         do throws(KernelError) {
-            try WorkerRights.settle(cycle.process, closing: inheritance.strangers, log: log)
+            try WorkerRights.settle(cycle.process, index: index, closing: inheritance.strangers, log: log)
             title.set("martlet: worker process")
-            let worker = try Worker(cycle, numbers: numbers, channel: channel, title: title)
+            let worker = try Worker(
+                cycle, index: index, numbers: numbers, acceptLock: acceptLock, channel: channel, title: title)
             try worker.open()
             // The worker accepts on descriptors of its own.
             self.cycle.closeListeners()
@@ -209,6 +213,7 @@ import Telemetry
 
     private func reap() {
         while let (id, end) = ChildProcess.reap() {
+            acceptLock.release(heldBy: id)
             if let upgrade, upgrade.id == id {
                 fail(upgrade, end)
                 continue

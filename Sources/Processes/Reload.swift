@@ -23,6 +23,7 @@ extension Cycle {
     /// Takes the old generation's place, when it is known that this one can serve.
     func takeOver(from old: Cycle) {
         movePIDFile(from: old)
+        adjustListeners()
         old.retireListeners(notIn: self)
         redirectStandardError()
     }

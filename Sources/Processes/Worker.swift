@@ -7,6 +7,8 @@ import Telemetry
     private let services: WorkerServices
     private let signals: SignalReader
     private let title: ProcessTitle?
+    private let place: WorkerPlace
+    private let sharing: Acceptor.Sharing
     /// The master's end is the other one; nil in a process that is its own master.
     private let channel: EventSource?
     private var cycle: Cycle
@@ -22,8 +24,16 @@ import Telemetry
     /// What a signal asks of a worker, and how the log puts it (`processes.md`, section 4).
     private enum Reaction { case terminate, quit, reopen, reconfigure, ignore }
 
-    init(_ cycle: Cycle, numbers: SharedCounter, channel: EventSource?, title: ProcessTitle?) throws(KernelError) {
+    /// - Parameters:
+    ///   - index: which of the workers this is, from 0.
+    ///   - acceptLock: what workers take turns by where the file says so; nil in a process that is its own master.
+    init(
+        _ cycle: Cycle, index: Int = 0, numbers: SharedCounter, acceptLock: SharedLock? = nil, channel: EventSource?,
+        title: ProcessTitle?
+    ) throws(KernelError) {
         self.cycle = cycle
+        place = WorkerPlace(index: index, count: cycle.workerCount)
+        sharing = cycle.sharing(acceptLock)
         self.channel = channel
         self.title = title
         let loop = LoopActor.loop
@@ -31,7 +41,7 @@ import Telemetry
         signals = try SignalReader()
         services = WorkerServices(
             connectionLimit: cycle.events.workerConnections,
-            reserved: cycle.entrances.count + (channel == nil ? 0 : 1), numbers: numbers)
+            reserved: cycle.openings(of: place).count + (channel == nil ? 0 : 1), numbers: numbers)
         try loop.watch(signals.source, self)
         if let channel { try loop.watch(channel, self) }
         shutdownTimer.action = { [unowned self] in services.cutOffAll() }
@@ -40,10 +50,10 @@ import Telemetry
 
     /// Starts to accept.
     func open() throws(KernelError) {
-        let acceptor = Acceptor(
-            worker: services, acceptsMany: cycle.events.multiAccept, pauseWhenExhausted: cycle.events.acceptMutexDelay)
-        for (listener, entrance) in zip(cycle.listeners, cycle.entrances) {
-            try acceptor.open(try listener.duplicate(), for: entrance)
+        let acceptor = Acceptor(worker: services, settings: cycle.events, sharing: sharing)
+        for opening in cycle.openings(of: place) {
+            try acceptor.open(
+                try opening.listener.open(opening.place), for: opening.entrance, isOwn: opening.entrance.hasSocketPerWorker)
         }
         self.acceptor = acceptor
     }
@@ -143,5 +153,20 @@ extension ReceivedSignal {
     /// `signal 1 (SIGHUP) received from 4711`, or without a sender where the kernel sent it.
     var description: String {
         "signal \(signal.number) (\(signal.name)) received" + (sender == 0 ? "" : " from \(sender)")
+    }
+}
+
+extension Cycle {
+    /// How workers of this generation agree on who accepts.
+    fileprivate func sharing(_ lock: SharedLock?) -> Acceptor.Sharing {
+        guard workerCount > 1, let lock else { return .alone }
+        return events.usesAcceptMutex ? .takingTurns(lock) : .oneIsWoken
+    }
+
+    /// Each socket that a worker accepts on.
+    fileprivate func openings(of worker: WorkerPlace) -> [(listener: Listener, place: Int, entrance: Entrance)] {
+        zip(listeners, entrances).flatMap { (listener, entrance) in
+            listener.places(of: worker, areShared: !entrance.hasSocketPerWorker).map { (listener, $0, entrance) }
+        }
     }
 }

@@ -6,8 +6,12 @@ enum WorkerRights {
     /// The exit code of a worker that could not become one; it is not replaced.
     static let fatalExitCode: Int32 = 2
 
-    /// - Parameter strangers: descriptors that are none of its business.
-    @LoopActor static func settle(_ settings: ProcessSettings, closing strangers: [Int32], log: ErrorLog) throws(KernelError) {
+    /// - Parameters:
+    ///   - index: which of the workers it is, from 0.
+    ///   - strangers: descriptors that are none of its business.
+    @LoopActor static func settle(
+        _ settings: ProcessSettings, index: Int, closing strangers: [Int32], log: ErrorLog
+    ) throws(KernelError) {
         OwnProcess.close(strangers)
         OwnProcess.keepEnvironment(settings.keptVariables)
         tolerate(log) { () throws(KernelError) in
@@ -21,12 +25,19 @@ enum WorkerRights {
         }
         Capabilities.limit()
         if OwnProcess.effectiveUser == 0, let user = settings.user { try user.assume() }
+        tolerate(log) { () throws(KernelError) in try bind(to: settings.processors(ofWorker: index), log: log) }
         // Whoever it is: root's powers go with the name of root, but are also handed to other users.
         try Capabilities.renounce()
         OwnProcess.renounceNewPrivileges()
         // Memory holds passwords: nobody may look into it, unless the operator asks for core files.
         OwnProcess.setDumpable(settings.workerRlimitCore ?? 0 > 0)
         if let path = settings.workingDirectory { try OwnProcess.changeDirectory(path) }
+    }
+
+    @LoopActor private static func bind(to processors: [Int]?, log: ErrorLog) throws(KernelError) {
+        guard let processors else { return }
+        for processor in processors { log.write(.notice, "sched_setaffinity(): using cpu #\(processor)") }
+        try OwnProcess.setProcessors(processors)
     }
 
     /// Some limits are wishes: without them a worker still serves.

@@ -36,6 +36,11 @@ import Telemetry
         return true
     }
 
+    var hasRoom: Bool { connectionCount < connectionLimit }
+
+    /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
+    var isNearlyFull: Bool { connectionLimit - connectionCount < connectionLimit / 8 }
+
     func giveBackConnection() { connectionCount -= 1 }
 
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }

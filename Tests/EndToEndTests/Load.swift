@@ -1,22 +1,22 @@
 import TestSupport
 import Testing
 
-/// Clients that log in one after the other, in several threads, until they are told to stop. Whoever is
+/// Clients that come one after the other, in several threads, until they are told to stop. Whoever is
 /// refused, cut off or answered otherwise than he should be is noted.
 final class Load: Sendable {
     private let failures = Notes()
     private let orders = Notes()
-    private let logins = Counter()
+    private let visits = Counter()
     private let finished = Counter()
     private let threadCount: Int
 
-    init(threads: Int = 4, _ client: @escaping @Sendable () throws -> LineClient) {
+    init(threads: Int = 4, _ visit: @escaping @Sendable () throws -> Void) {
         threadCount = threads
         for _ in 0..<threads {
             onNewThread { [self] in
                 while orders["stop"].isEmpty {
-                    do { try client().converse("C: x\nS: x") } catch { failures.add("\(error)", to: "login") }
-                    _ = logins.next()
+                    do { try visit() } catch { failures.add("\(error)", to: "visit") }
+                    _ = visits.next()
                 }
                 _ = finished.next()
             }
@@ -25,9 +25,9 @@ final class Load: Sendable {
 
     /// Waits for some more clients, so that what has changed is seen by them.
     func awaitMore(_ count: Int = 20, file: String = #fileID, line: Int = #line) throws {
-        let reached = logins.count + count
-        try eventually("more logins, \(failures["login"])", file: file, line: line) {
-            logins.count >= reached || !failures["login"].isEmpty
+        let reached = visits.count + count
+        try eventually("more clients, \(failures["visit"])", file: file, line: line) {
+            visits.count >= reached || !failures["visit"].isEmpty
         }
     }
 
@@ -35,7 +35,7 @@ final class Load: Sendable {
     /// - Returns: what went wrong.
     func stop() throws -> [String] {
         orders.add("", to: "stop")
-        try eventually("the end of the login loops", by: .after(.seconds(40))) { finished.count == threadCount }
-        return failures["login"]
+        try eventually("the end of the load", by: .after(.seconds(40))) { finished.count == threadCount }
+        return failures["visit"]
     }
 }

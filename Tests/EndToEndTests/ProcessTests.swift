@@ -307,7 +307,7 @@ import Testing
     @Test func `no login fails and no session is lost while the server is reloaded again and again`() throws {
         let proxy = try proxy()
         let sessions = try (0..<10).map { _ in try proxy.loggedInClient(.imap) }
-        let load = Load { try proxy.loggedInClient(.imap) }
+        let load = Load { try proxy.loggedInClient(.imap).converse("C: x\nS: x") }
         for _ in 1...4 {
             let before = proxy.server.occurrences(of: "gracefully shutting down")
             proxy.server.signal(SIGHUP)

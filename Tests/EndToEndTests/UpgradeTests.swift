@@ -105,7 +105,7 @@ import Testing
         let test = try Upgradable(workers: 2)
         let server = test.server
         let sessions = try (0..<10).map { _ in try test.loggedInClient() }
-        let load = Load { try test.loggedInClient() }
+        let load = Load { try test.loggedInClient().converse("C: x\nS: x") }
         let old = server.master
         let first = try test.upgrade(old, workers: 2)
         try load.awaitMore()
@@ -176,7 +176,7 @@ import Testing
             workers: 2, main: "load_module /usr/lib/nginx/modules/ngx_mail_module.so;", daemonizes: true, reference: "/usr/sbin/nginx")
         let (server, nginx) = (test.server, test.server.master)
         #expect(nginx.title.hasPrefix("nginx: master process"))
-        let load = Load { try test.loggedInClient() }
+        let load = Load { try test.loggedInClient().converse("C: x\nS: x") }
         try load.awaitMore()
         try test.replaceProgram(byLinkTo: ProgramUnderTest.path)
         let martlet = try test.upgrade(nginx, workers: 2)

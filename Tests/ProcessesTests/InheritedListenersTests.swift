@@ -39,7 +39,27 @@ import Testing
             inherited.closeRest()
             #expect(fcntl(numbers[2], F_GETFD) == -1)
             #expect(fcntl(numbers[0], F_GETFD) == FD_CLOEXEC)
-            try listener.adjust(backlog: 7)
+            #expect(listener.adjust(to: ListeningSocket.Options()) == [])
+            listener.close()
+        }
+    }
+
+    @Test func `sockets that share an address are one listener`() throws {
+        let first = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: try Ports.free()))
+        try first.sharePort()
+        let second = try ListeningSocket.bind(first.address, sharesPort: true)
+        let address = first.address
+        let numbers = try [first.descriptor.number, second.descriptor.number].map { try FileDescriptor.duplicate(of: $0).release() }
+        try onLoop {
+            let (inherited, _) = try listeners(numbers)
+            let listener = try #require(inherited.take(address))
+            #expect(inherited.take(address) == nil)
+            #expect(listener.places(of: WorkerPlace(index: 0, count: 1), areShared: false) == [0, 1])
+            // Those that nobody serves yet have nobody to hand on.
+            try listener.provide(for: 4)
+            let handedOn = try listener.surviveExec()
+            #expect(handedOn.count == 2)
+            for number in handedOn { _ = close(number) }
             listener.close()
         }
     }

@@ -39,7 +39,7 @@ extension WorkerServices {
     }
 
     init() throws {
-        let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), backlog: 511)
+        let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
         door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
         address = door.localAddress ?? socket.address
         try LoopActor.loop.watch(door, self)

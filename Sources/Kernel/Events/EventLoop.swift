@@ -29,6 +29,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var closed: [EventSource] = []
     /// Called at the end of each turn, after all events and jobs: for what is better done together.
     private var afterTurn: [@LoopActor () -> Void] = []
+    /// Called at the start of each turn, before its wait.
+    @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
 
     /// The monotonic clock at the start of this turn.
@@ -41,6 +43,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor package func begin(using method: PollingMethod) throws(KernelError) {
         timers.removeAll()
         afterTurn = []
+        beforeWaiting = nil
         if case .epoll(let old) = poller { old.close() }
         poller = switch method {
         case .epoll: .epoll(try EpollPoller())
@@ -106,6 +109,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     @LoopActor private func turn() throws(KernelError) {
         found.removeAll(keepingCapacity: true)
+        beforeWaiting?()
         let milliseconds = timeout()
         switch poller {
         case .epoll(var epoll):

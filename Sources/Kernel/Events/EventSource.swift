@@ -21,7 +21,9 @@ import Glibc
     /// Told of events; released by `close()`.
     package var observer: (any EventObserver)?
     /// Whether the loop watches it.
-    var isWatched = false
+    package internal(set) var isWatched = false
+    /// Whether other processes watch it too: then one of those that wait is woken, and not all.
+    package var isShared = false
     /// The place in the poller's table, where it keeps one.
     var slot = -1
 

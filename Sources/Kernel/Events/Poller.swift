@@ -27,6 +27,7 @@ struct Readiness {
         if source.isStream {
             event.events |= EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
         }
+        if source.isShared { event.events |= EPOLLEXCLUSIVE.rawValue }
         event.data.ptr = Unmanaged.passUnretained(source).toOpaque()
         _ = try retrying("epoll_ctl()") { epoll_ctl(descriptor, EPOLL_CTL_ADD, source.number, &event) }
     }

@@ -66,6 +66,23 @@ package enum Files {
         return ![S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT)
     }
 
+    package static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
+    /// What tells a file from another that has its name later.
+    package struct Identity: Sendable, Equatable {
+        let device, inode: UInt
+    }
+
+    /// Which file, socket or link has that name now.
+    package static func identity(of path: String) -> Identity? {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return nil }
+        return Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino))
+    }
+
     /// Whether two paths lead to the same file; nil where one of them cannot be looked at.
     package static func areSame(_ path: String, _ other: String) -> Bool? {
         var (one, two) = (stat(), stat())

@@ -34,6 +34,26 @@ package enum OwnProcess {
         }
     }
 
+    /// The processors that this process may run on.
+    package static var processors: [Int] {
+        var mask = [UInt8](repeating: 0, count: affinityByteCount)
+        let count = max(0, Int(kernel_get_affinity(&mask, mask.count)))
+        return (0..<count * 8).filter { (processor: Int) -> Bool in
+            let bit: UInt8 = 1 << UInt8(processor % 8)
+            return mask[processor / 8] & bit != 0
+        }
+    }
+
+    /// Lets this process run on these processors only.
+    package static func setProcessors(_ processors: [Int]) throws(KernelError) {
+        var mask = [UInt8](repeating: 0, count: affinityByteCount)
+        for processor in processors where processor / 8 < mask.count { mask[processor / 8] |= 1 << UInt8(processor % 8) }
+        _ = try retrying("sched_setaffinity()") { kernel_set_affinity(mask, mask.count) }
+    }
+
+    /// Room for 1024 processors.
+    private static let affinityByteCount = 128
+
     package enum Resource: Sendable { case openFiles, coreSize }
 
     /// Sets the soft and the hard limit.

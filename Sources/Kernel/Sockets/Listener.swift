@@ -7,29 +7,81 @@ package struct ListeningSocket: ~Copyable, Sendable {
     package let address: SocketAddress
 
     /// Makes a socket, binds it and lets it listen (`processes.md`, section 6.1).
-    /// - Parameter listens: false where a configuration is only being tried out.
-    package static func bind(_ address: SocketAddress, backlog: Int, listens: Bool = true) throws(KernelError) -> ListeningSocket {
-        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
-        let descriptor = FileDescriptor(
-            owning: try retrying("socket() \(address)") { socket(address.family, type, 0) })
-        try descriptor.setOption(SOL_SOCKET, SO_REUSEADDR, 1, named: "setsockopt(SO_REUSEADDR) \(address)")
+    /// - Parameters:
+    ///   - sharesPort: whether other sockets, which have been told so too, are bound to the same port.
+    ///   - listens: false where somebody else is to say when, or a configuration is only being tried out.
+    package static func bind(
+        _ address: SocketAddress, _ options: Options = Options(), sharesPort: Bool = false, listens: Bool = true
+    ) throws(KernelError) -> ListeningSocket {
+        let socket = ListeningSocket(descriptor: try open(address, isMultipath: options.isMultipath), address: address)
+        try socket.set(SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR")
+        if sharesPort { try socket.sharePort() }
         if case .ipv6 = address {
-            try descriptor.setOption(CInt(IPPROTO_IPV6), IPV6_V6ONLY, 1, named: "setsockopt(IPV6_V6ONLY) \(address)")
+            try socket.set(CInt(IPPROTO_IPV6), IPV6_V6ONLY, options.isIPv6Only ? 1 : 0, "IPV6_V6ONLY")
         }
-        if !address.isUnix {
+        if address.isUnix {
+            try socket.descriptor.bindForEverybody(address)
+        } else {
             // Accepted connections inherit it, which saves each a call.
-            try descriptor.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, 1, named: "setsockopt(TCP_NODELAY) \(address)")
+            try socket.set(CInt(IPPROTO_TCP), TCP_NODELAY, 1, "TCP_NODELAY")
+            try socket.descriptor.bind(address)
         }
-        if address.isUnix { try descriptor.bindForEverybody(address) } else { try descriptor.bind(address) }
-        let listener = ListeningSocket(descriptor: descriptor, address: address)
-        if listens { try listener.listen(backlog: backlog) }
-        return listener
+        if listens { try socket.listen(backlog: options.backlog) }
+        return socket
+    }
+
+    /// Without multipath TCP in the kernel, the address is served in the plain kind, which all clients speak.
+    private static func open(_ address: SocketAddress, isMultipath: Bool) throws(KernelError) -> FileDescriptor {
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
+        if isMultipath && !address.isUnix {
+            let number = socket(address.family, type, multipathTCP)
+            if number >= 0 { return FileDescriptor(owning: number) }
+        }
+        return FileDescriptor(owning: try retrying("socket() \(address)") { socket(address.family, type, 0) })
+    }
+
+    private static let multipathTCP: CInt = 262
+
+    /// Whether connections may have several paths: where it was asked for and the kernel can do it.
+    package var isMultipath: Bool { option(SO_PROTOCOL) == Self.multipathTCP }
+    package var isListening: Bool { option(SO_ACCEPTCONN) != 0 }
+
+    /// Lets other sockets have the same port that are told so too, and belong to the same user.
+    package borrowing func sharePort() throws(KernelError) {
+        if !address.isUnix { try set(SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT") }
     }
 
     /// Sets how many connections may wait; also on a socket that listens already.
     package borrowing func listen(backlog: Int) throws(KernelError) {
         _ = try retrying("listen() to \(address), backlog \(backlog)") {
             Glibc.listen(descriptor.number, CInt(clamping: backlog))
+        }
+    }
+
+    private borrowing func set(_ level: CInt, _ name: CInt, _ value: CInt, _ words: String) throws(KernelError) {
+        try descriptor.setOption(level, name, value, named: "setsockopt(\(words)) \(address)")
+    }
+
+    private borrowing func option(_ name: CInt) -> CInt {
+        var value: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        return getsockopt(descriptor.number, SOL_SOCKET, name, &value, &length) == 0 ? value : 0
+    }
+}
+
+extension ListeningSocket {
+    /// Whether a socket in the file system is a leftover: nobody listens there any more. A link to one is
+    /// not looked behind.
+    package static func isAbandoned(_ path: String) -> Bool {
+        guard Files.isSocket(path) else { return false }
+        do throws(KernelError) {
+            let descriptor = try open(.unix(path), isMultipath: false)
+            _ = try retrying("connect()") {
+                SocketAddress.unix(path).withKernelForm { Glibc.connect(descriptor.number, $0, $1) }
+            }
+            return false
+        } catch {
+            return error.number == ECONNREFUSED
         }
     }
 }

@@ -61,6 +61,12 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether sockets at both can be bound only if they agree to share the port: it is the same address, or
+    /// one of them covers the other.
+    package func overlaps(_ other: SocketAddress) -> Bool {
+        self == other || !isUnix && wildcard == other.wildcard && (isWildcard || other.isWildcard)
+    }
+
     /// An IPv4 client of an IPv6 socket, as the IPv4 client that it is.
     package var unmapped: SocketAddress {
         if case .ipv6(0, let low, let port) = self, low >> 32 == 0xffff {

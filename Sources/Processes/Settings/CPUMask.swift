@@ -1,4 +1,5 @@
 import Configuration
+import Kernel
 
 /// Which processors a worker may run on.
 package enum CPUMask: Sendable, Equatable {
@@ -37,4 +38,29 @@ package enum CPUMask: Sendable, Equatable {
         }
         return processors
     }
+}
+
+extension ProcessSettings {
+    /// The processors that a worker is to run on; nil: wherever the system likes.
+    /// - Parameter usable: those that the master may run on.
+    func processors(ofWorker index: Int, usable: @autoclosure () -> [Int] = OwnProcess.processors) -> [Int]? {
+        guard let last = workerCPUAffinity.last else { return nil }
+        switch index < workerCPUAffinity.count ? workerCPUAffinity[index] : last {
+        case .processors(let mask):
+            return mask.setPlaces
+        case .oneOf(let mask):
+            let choice = mask?.setPlaces ?? usable()
+            return choice.isEmpty ? nil : [choice[index % choice.count]]
+        }
+    }
+
+    /// Whether the masks do not say of each worker where it runs: what nginx warns of.
+    var lacksCPUMasks: Bool {
+        guard workerCPUAffinity.count > 1 else { return false }
+        return workerCPUAffinity.count != workerProcesses
+    }
+}
+
+extension [Bool] {
+    fileprivate var setPlaces: [Int] { indices.filter { self[$0] } }
 }

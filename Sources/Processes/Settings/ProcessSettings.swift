@@ -86,8 +86,7 @@ package struct ProcessSettings: SettingsGroup {
             }),
         .custom(
             "worker_cpu_affinity", in: [.main], takes: .atLeast(1), sets: \.$workerCPUAffinity,
-            handler: { (call) throws(DirectiveFault) in try CPUMask.masks(call.words) }
-        ).supporting(),
+            handler: { (call) throws(DirectiveFault) in try CPUMask.masks(call.words) }),
         .custom(
             "env", in: [.main], takes: .exactly(1), inherits: \.$environment,
             handler: { (group, call) throws(DirectiveFault) in

@@ -4,51 +4,95 @@ import Telemetry
 
 /// A worker's listeners: it takes waiting connections and makes sessions of them.
 @LoopActor package final class Acceptor {
-    private let worker: WorkerServices
-    private let acceptsMany: Bool
-    private let pauseWhenExhausted: Duration
-    private var doors: [Door] = []
-    private let resumption = LoopTimer()
+    /// How workers that wait at the same listeners agree on who accepts (`processes.md`, section 8).
+    package enum Sharing {
+        /// There is one worker.
+        case alone
+        /// The system wakes one of them.
+        case oneIsWoken
+        /// They take turns: who has the lock waits at the listeners, the others wait for the lock.
+        case takingTurns(SharedLock)
+    }
 
-    /// - Parameters:
-    ///   - acceptsMany: `multi_accept`.
-    ///   - pauseWhenExhausted: `accept_mutex_delay`: how long nothing is accepted when descriptors run out.
-    package init(worker: WorkerServices, acceptsMany: Bool, pauseWhenExhausted: Duration) {
+    private let worker: WorkerServices
+    private let sharing: Sharing
+    private let acceptsMany: Bool
+    private let delay: Duration
+    private var doors: [Door] = []
+    /// Ends the pause after descriptors have run out.
+    private let resumption = LoopTimer()
+    /// Wakes the loop, so that it asks again whether it is this worker's turn.
+    private let nextTry = LoopTimer()
+
+    /// The system prefers who has waited longest, however busy: after so many connections a worker goes to the
+    /// end of the line.
+    private static let connectionsInARow = 16
+
+    package init(worker: WorkerServices, settings: EventsSettings, sharing: Sharing) {
         self.worker = worker
-        self.acceptsMany = acceptsMany
-        self.pauseWhenExhausted = pauseWhenExhausted
-        resumption.action = { [unowned self] in resume() }
+        self.sharing = sharing
+        acceptsMany = settings.multiAccept
+        delay = max(settings.acceptMutexDelay, .milliseconds(1))
+        resumption.action = { [unowned self] in watchDoors() }
+        if case .takingTurns = sharing { LoopActor.loop.beforeWaiting = { [weak self] in self?.takeTurn() } }
     }
 
     /// Begins to accept on a listener that the master has bound. The descriptor becomes this worker's.
-    package func open(_ descriptor: consuming FileDescriptor, for entrance: Entrance) throws(KernelError) {
-        let door = Door(EventSource(descriptor, isStream: false), entrance: entrance, acceptor: self)
+    /// - Parameter isOwn: whether no other worker accepts on it.
+    package func open(_ descriptor: consuming FileDescriptor, for entrance: Entrance, isOwn: Bool = false) throws(KernelError) {
+        let door = Door(EventSource(descriptor, isStream: false), entrance: entrance, isOwn: isOwn, acceptor: self)
+        if case .oneIsWoken = sharing { door.source.isShared = !isOwn }
         doors.append(door)
-        try LoopActor.loop.watch(door.source, door)
+        if !takesTurns(at: door) { try LoopActor.loop.watch(door.source, door) }
     }
 
-    /// Accepts nothing any longer; the master's copies of the listeners stay open.
+    /// Accepts nothing any longer; the master's copies of the listeners stay open. Who has connected up to now
+    /// is let in first: the listener may be gone with this worker.
     package func close() {
+        for door in doors {
+            var rest = door.entrance.options.socket.backlog
+            while rest > 0, worker.hasRoom, acceptOne(at: door) { rest -= 1 }
+        }
         resumption.stop()
+        nextTry.stop()
+        if case .takingTurns(let lock) = sharing {
+            lock.release()
+            LoopActor.loop.beforeWaiting = nil
+        }
         for door in doors { door.source.close() }
         doors = []
     }
 
     fileprivate func accept(at door: Door) {
-        repeat {
-            do throws(KernelError) {
-                guard let accepted = try door.source.accept() else { return }
-                admit(accepted, at: door)
-            } catch {
-                if error.isAbortedConnection {
-                    door.log.write(.error, error)
-                    continue
-                }
-                door.log.write(error.isOutOfDescriptors ? .crit : .alert, error)
-                if error.isOutOfDescriptors { pause() }
-                return
+        if case .takingTurns(let lock) = sharing, !door.isOwn {
+            guard lock.take() else { return }
+            defer { lock.release() }
+            return acceptAll(at: door)
+        }
+        acceptAll(at: door)
+        if door.source.isShared && door.source.isOpen && hasHadEnough(door) { goToTheEnd(of: door) }
+    }
+
+    private func acceptAll(at door: Door) {
+        repeat {} while acceptOne(at: door) && acceptsMany && door.source.isOpen
+    }
+
+    /// - Returns: whether there may be more.
+    private func acceptOne(at door: Door) -> Bool {
+        do throws(KernelError) {
+            guard let accepted = try door.source.accept() else { return false }
+            door.acceptedCount += 1
+            admit(accepted, at: door)
+            return true
+        } catch {
+            if error.isAbortedConnection {
+                door.log.write(.error, error)
+                return true
             }
-        } while acceptsMany && door.source.isOpen
+            door.log.write(error.isOutOfDescriptors ? .crit : .alert, error)
+            if error.isOutOfDescriptors { pause() }
+            return false
+        }
     }
 
     private func admit(_ accepted: consuming AcceptedConnection, at door: Door) {
@@ -85,17 +129,49 @@ import Telemetry
     private func pause() {
         guard !resumption.isRunning else { return }
         for door in doors { LoopActor.loop.unwatch(door.source) }
-        resumption.start(after: pauseWhenExhausted)
+        resumption.start(after: delay)
     }
 
-    private func resume() {
-        for door in doors {
-            do throws(KernelError) {
-                try LoopActor.loop.watch(door.source, door)
-            } catch {
-                door.log.write(.alert, error)
-            }
+    private func watchDoors() {
+        for door in doors where !takesTurns(at: door) { watch(door) }
+    }
+
+    private func watch(_ door: Door) {
+        do throws(KernelError) {
+            try LoopActor.loop.watch(door.source, door)
+        } catch {
+            door.log.write(.alert, error)
         }
+    }
+}
+
+// MARK: Sharing
+
+extension Acceptor {
+    private func takesTurns(at door: Door) -> Bool {
+        if case .takingTurns = sharing { !door.isOwn } else { false }
+    }
+
+    /// Waits at the shared listeners if it is this worker's turn, and keeps away from them if it is not.
+    private func takeTurn() {
+        guard case .takingTurns(let lock) = sharing else { return }
+        let isOurs = !worker.isNearlyFull && !resumption.isRunning && lock.take()
+        if !isOurs { lock.release() }
+        for door in doors where !door.isOwn && door.source.isWatched != isOurs {
+            if isOurs { watch(door) } else { LoopActor.loop.unwatch(door.source) }
+        }
+        if isOurs { nextTry.stop() } else if !nextTry.isRunning { nextTry.start(after: delay) }
+    }
+
+    private func hasHadEnough(_ door: Door) -> Bool {
+        door.acceptedCount % Self.connectionsInARow == 0 || worker.isNearlyFull
+    }
+
+    /// Lets all other workers go first the next time.
+    private func goToTheEnd(of door: Door) {
+        guard door.source.isWatched else { return }
+        LoopActor.loop.unwatch(door.source)
+        watch(door)
     }
 }
 
@@ -103,11 +179,15 @@ import Telemetry
 @LoopActor private final class Door: EventObserver {
     let source: EventSource
     let entrance: Entrance
+    /// Whether no other worker accepts here.
+    let isOwn: Bool
+    var acceptedCount = 0
     private unowned let acceptor: Acceptor
 
-    init(_ source: EventSource, entrance: Entrance, acceptor: Acceptor) {
+    init(_ source: EventSource, entrance: Entrance, isOwn: Bool, acceptor: Acceptor) {
         self.source = source
         self.entrance = entrance
+        self.isOwn = isOwn
         self.acceptor = acceptor
     }
 

@@ -2,14 +2,18 @@ package import Kernel
 
 /// A socket that is to be bound, and the server blocks whose clients come in by it.
 ///
-/// Where a port's wildcard address is configured, only that is bound; clients of the port's other
-/// addresses come in by it too, and are told apart by the address they connected to (`mail-directives.md`,
-/// section 3).
+/// Where a port's wildcard address is configured, only that is bound, and those of the port's other
+/// addresses whose `listen` says something about the socket. Clients of all others come in by the wildcard,
+/// and are told apart by the address they connected to (`mail-directives.md`, section 3).
 @LoopActor package struct Entrance {
     package let address: SocketAddress
     package private(set) var listens: [(listen: Listen, server: MailServer)]
 
-    package var backlog: Int { listens.map(\.listen.options.backlog).max() ?? ListenOptions().backlog }
+    /// What the `listen` of the address itself says; those that are only covered by it say nothing.
+    package var options: ListenOptions { listens.first { $0.listen.address == address }?.listen.options ?? ListenOptions() }
+
+    /// Whether each worker has a socket of its own. In the file system there can be only one of a name.
+    package var hasSocketPerWorker: Bool { options.reuseport && !address.isUnix }
 
     /// The entrances of all servers, in the order of their first `listen`.
     package static func entrances(of servers: [MailServer]) -> [Entrance] {
@@ -17,7 +21,9 @@ package import Kernel
         let wildcards = Set(all.map(\.listen.address).filter(\.isWildcard))
         var entrances: [Entrance] = []
         for entry in all {
-            let address = wildcards.contains(entry.listen.address.wildcard) ? entry.listen.address.wildcard : entry.listen.address
+            let own = entry.listen.address
+            let isCovered = wildcards.contains(own.wildcard) && !entry.listen.options.bind
+            let address = isCovered ? own.wildcard : own
             if let place = entrances.firstIndex(where: { $0.address == address }) {
                 entrances[place].listens.append(entry)
             } else {

@@ -8,8 +8,9 @@ package struct EventsSettings: SettingsGroup {
     @Setting package var method = PollingMethod.epoll
     /// Whether all waiting connections are accepted at once, rather than one in each turn.
     @Setting package var multiAccept = false
+    /// Whether workers take turns at accepting, instead of the system waking one of them.
     @Setting package var usesAcceptMutex = false
-    /// Also the pause after the system has run out of descriptors.
+    /// How long a worker waits for its turn; also the pause after the system has run out of descriptors.
     @Setting package var acceptMutexDelay = Duration.milliseconds(500)
     @Setting package var debuggedNetworks: [Network] = []
     @Setting package var workerAIORequests = 32
@@ -35,7 +36,7 @@ package struct EventsSettings: SettingsGroup {
                 return method
             }),
         .flag("multi_accept", in: [.events], sets: \.$multiAccept),
-        .flag("accept_mutex", in: [.events], sets: \.$usesAcceptMutex).supporting(only: "off"),
+        .flag("accept_mutex", in: [.events], sets: \.$usesAcceptMutex),
         .duration("accept_mutex_delay", in: [.events], sets: \.$acceptMutexDelay),
         .custom(
             "debug_connection", in: [.events], takes: .exactly(1), inherits: \.$debuggedNetworks,

@@ -1,65 +1,46 @@
 import Configuration
+package import Kernel
 
 /// The parameters of a `listen` directive (`mail-directives.md`, section 3).
 package struct ListenOptions: Sendable, Equatable {
-    /// How many connections may wait to be accepted.
-    package var backlog = 511
-    /// Bytes; nil leaves the system's figure.
-    package var rcvbuf: Int?
-    package var sndbuf: Int?
-    /// Nil leaves the socket as the system makes it.
-    package var soKeepalive: KeepAlive?
-    /// Whether a socket for all IPv6 addresses takes no IPv4 clients.
-    package var ipv6only = true
+    /// What the socket is made with and set to.
+    package var socket = ListeningSocket.Options()
     /// Whether the address has a socket of its own, although a wildcard would cover it.
     package var bind = false
+    /// Whether each worker has a socket of its own.
+    package var reuseport = false
     package var ssl = false
     package var proxyProtocol = false
-    package var multipath = false
-    package var reuseport = false
 
     package init() {}
-
-    /// How the system finds out that the other side has gone silently.
-    package enum KeepAlive: Sendable, Equatable {
-        case off, on
-        /// On, with figures of one's own; nil leaves the system's.
-        case after(idle: Duration?, interval: Duration?, count: Int?)
-    }
 
     /// Reads the words after the address.
     init(_ words: ArraySlice<Word>) throws(DirectiveFault) {
         for word in words { try take(word) }
     }
 
-    /// The parameters whose turn has not come, as they are written.
-    var unsupported: [String] {
-        let all: [(String, Bool)] = [
-            ("proxy_protocol", proxyProtocol), ("rcvbuf", rcvbuf != nil), ("sndbuf", sndbuf != nil),
-            ("ipv6only=off", !ipv6only), ("multipath", multipath), ("reuseport", reuseport),
-            ("so_keepalive", soKeepalive != nil && soKeepalive != .off),
-        ]
-        return all.filter(\.1).map(\.0)
-    }
+    /// The parameter whose turn has not come, where it is written.
+    var unsupported: String? { proxyProtocol ? "proxy_protocol" : nil }
 }
 
 extension ListenOptions {
     private static let flags: [Word: any WritableKeyPath<ListenOptions, Bool> & Sendable] = [
-        "ssl": \.ssl, "proxy_protocol": \.proxyProtocol, "bind": \.bind, "multipath": \.multipath, "reuseport": \.reuseport,
+        "ssl": \.ssl, "proxy_protocol": \.proxyProtocol, "bind": \.bind, "reuseport": \.reuseport,
+        "multipath": \.socket.isMultipath,
     ]
 
     /// Parameters that say something about a socket give the address one of its own.
     private static let values: KeyValuePairs<String, @Sendable (inout ListenOptions, Word) throws(DirectiveFault) -> Void> = [
         "backlog=": { (options, value) throws(DirectiveFault) in
-            options.backlog = try number(value, in: 1...maximum, named: "backlog")
+            options.socket.backlog = try number(value, in: 1...maximum, named: "backlog")
         },
-        "rcvbuf=": { (options, value) throws(DirectiveFault) in options.rcvbuf = try size(value, named: "rcvbuf") },
-        "sndbuf=": { (options, value) throws(DirectiveFault) in options.sndbuf = try size(value, named: "sndbuf") },
-        "so_keepalive=": { (options, value) throws(DirectiveFault) in options.soKeepalive = try KeepAlive(value) },
+        "rcvbuf=": { (options, value) throws(DirectiveFault) in options.socket.receiveBuffer = try size(value, named: "rcvbuf") },
+        "sndbuf=": { (options, value) throws(DirectiveFault) in options.socket.sendBuffer = try size(value, named: "sndbuf") },
+        "so_keepalive=": { (options, value) throws(DirectiveFault) in options.socket.keepAlive = try ListeningSocket.KeepAlive(value) },
         // Only a value that begins with an `o` is seen as one at all.
         "ipv6only=o": { (options, value) throws(DirectiveFault) in
             guard ["n", "ff"].contains(value.text) else { throw .message("invalid ipv6only flags \"o\(value.printed)\"") }
-            options.ipv6only = value.text == "n"
+            options.socket.isIPv6Only = value.text == "n"
         },
     ]
 
@@ -96,7 +77,7 @@ extension ListenOptions {
     }
 }
 
-extension ListenOptions.KeepAlive {
+extension ListeningSocket.KeepAlive {
     /// `on`, `off`, or `idle:interval:count`, of which at least one says something.
     fileprivate init(_ value: Word) throws(DirectiveFault) {
         switch value.text {

@@ -27,6 +27,7 @@ package struct ListenSettings: SettingsGroup {
 
     package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         if protocolName == nil { throw ConfigurationError("unknown mail protocol for server", at: position) }
+        if settings[MailSettings.self].keepsConnectionsAlive { $listens.set(listens.map(\.keptAlive)) }
     }
 
     private static func protocolName(_ word: Word) throws(DirectiveFault) -> String {
@@ -42,7 +43,7 @@ package struct ListenSettings: SettingsGroup {
         if let taken = addresses.first(where: { address in listens.contains { $0.address == address } }) {
             throw Self.duplicate(taken)
         }
-        if let word = options.unsupported.first { throw .notSupported("listen … \(word)") }
+        if let word = options.unsupported { throw .notSupported("listen … \(word)") }
         $listens.append(
             contentsOf: addresses.map { Listen(address: $0, options: options, position: call.position) })
         implyProtocol(by: addresses)
@@ -84,7 +85,16 @@ package struct ListenSettings: SettingsGroup {
 /// One address to listen on.
 package struct Listen: Sendable, Equatable {
     package let address: SocketAddress
-    package let options: ListenOptions
+    package private(set) var options: ListenOptions
     /// The `listen` directive, for what is found wrong with it later.
     package let position: Position
+
+    /// The same where the server says `so_keepalive on`, which a parameter goes before.
+    fileprivate var keptAlive: Listen {
+        guard options.socket.keepAlive == nil else { return self }
+        var listen = self
+        listen.options.socket.keepAlive = .on
+        listen.options.bind = true
+        return listen
+    }
 }

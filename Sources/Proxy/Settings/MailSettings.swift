@@ -21,7 +21,6 @@ package struct MailSettings: SettingsGroup {
         ).supporting(only: "off"),
         .duration("resolver_timeout", in: [.mail, .server], sets: \.$resolverTimeout),
         .flag("so_keepalive", in: [.mail, .server], sets: \.$keepsConnectionsAlive)
-            .supporting(only: "off")
             .warning(
                 "the \"so_keepalive\" directive is deprecated, "
                     + "use the \"so_keepalive\" parameter of the \"listen\" directive instead"),

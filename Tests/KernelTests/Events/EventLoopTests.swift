@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: [PollingMethod.epoll, .poll])
     func `a stream reports what comes, and its end even with the last bytes`(_ method: PollingMethod) throws {
         try onLoop(method) {
-            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)), backlog: 5)
+            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)))
             let door = EventSource(owning: try FileDescriptor.duplicate(of: listener.descriptor.number).release(), isStream: false)
             let address = try #require(door.localAddress)
             let client = try EventSource.connect(to: address)
@@ -83,7 +83,7 @@ import Testing
 
     @Test func `a connection to nobody is refused, with the reason`() throws {
         try onLoop {
-            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)), backlog: 1, listens: false)
+            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)), listens: false)
             let probe = EventSource(owning: try FileDescriptor.duplicate(of: listener.descriptor.number).release(), isStream: false)
             let address = try #require(probe.localAddress)
             probe.close()
@@ -109,6 +109,18 @@ import Testing
             try runLoop { count == 1 }
             #expect(count == 1)
             try runLoop { count == 11 }
+        }
+    }
+
+    @Test func `what is to be done before each wait is done in each turn, and forgotten by a new start`() throws {
+        try onLoop {
+            var count = 0
+            LoopActor.loop.beforeWaiting = { count += 1 }
+            for _ in 0..<3 { try takeTurn() }
+            #expect(count == 3)
+            try LoopActor.loop.begin(using: .poll)
+            try takeTurn()
+            #expect(count == 3)
         }
     }
 }

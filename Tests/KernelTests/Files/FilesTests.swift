@@ -59,6 +59,18 @@ import Testing
         }
     }
 
+    @Test func `a file that takes another's name is another`() throws {
+        try inFolder { (folder) throws in
+            try make(folder + "a", "")
+            try make(folder + "b", "")
+            let (a, b) = (Files.identity(of: folder + "a"), Files.identity(of: folder + "b"))
+            #expect(a != nil && a != b && a == Files.identity(of: folder + "a"))
+            try Files.move(folder + "b", to: folder + "a")
+            #expect(Files.identity(of: folder + "a") == b && Files.identity(of: folder + "b") == nil)
+            #expect(!Files.isSocket(folder + "a"))
+        }
+    }
+
     @Test func `the start of a file is read, whatever size it claims`() throws {
         try inFolder { (folder) throws in
             try make(folder + "a", "12345")

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Testing
 
@@ -23,5 +24,13 @@ import Testing
     @Test func `a variable is read, and a missing one is none`() {
         #expect(OwnProcess.environmentVariable("PATH") != nil)
         #expect(OwnProcess.environmentVariable("MARTLET_NO_SUCH_VARIABLE") == nil)
+    }
+
+    @Test func `the processors that it may use are those in its status`() throws {
+        let status = try String(contentsOfFile: "/proc/thread-self/status", encoding: .utf8)
+        let list = try #require(status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") })
+        let ranges = list.split(separator: "\t")[1].split(separator: ",").map { $0.split(separator: "-").compactMap { Int($0) } }
+        #expect(OwnProcess.processors == ranges.flatMap { Array($0[0]...$0[$0.count - 1]) })
+        #expect(throws: KernelError("sched_setaffinity()", EINVAL)) { try OwnProcess.setProcessors([]) }
     }
 }

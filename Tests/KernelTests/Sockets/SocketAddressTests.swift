@@ -44,6 +44,22 @@ import Testing
         #expect(copy == address)
     }
 
+    @Test(arguments: [
+        ("127.0.0.1", 1, "0.0.0.0", 1, true), ("0.0.0.0", 1, "127.0.0.1", 1, true), ("127.0.0.1", 1, "127.0.0.1", 1, true),
+        ("127.0.0.1", 1, "127.0.0.2", 1, false), ("127.0.0.1", 1, "0.0.0.0", 2, false), ("127.0.0.1", 1, "::", 1, false),
+        ("::1", 1, "::", 1, true),
+    ] as [(String, UInt16, String, UInt16, Bool)])
+    func `addresses overlap that are the same, or of which one covers the other`(
+        _ one: String, _ port: UInt16, _ other: String, _ otherPort: UInt16, _ overlap: Bool
+    ) throws {
+        let (one, other) = (try #require(SocketAddress(literal: one, port: port)), try #require(SocketAddress(literal: other, port: otherPort)))
+        #expect(one.overlaps(other) == overlap)
+    }
+
+    @Test func `sockets in the file system overlap only themselves`() {
+        #expect(SocketAddress.unix("/a").overlaps(.unix("/a")) && !SocketAddress.unix("/a").overlaps(.unix("/b")))
+    }
+
     @Test func `a unix address shows its path`() {
         #expect(SocketAddress.unix("/run/m.sock").description == "unix:/run/m.sock")
         #expect(SocketAddress.unix("").host == "unix:")

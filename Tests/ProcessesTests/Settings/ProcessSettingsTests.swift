@@ -91,8 +91,7 @@ private func settings(_ directives: String) throws -> ProcessSettings {
         ("thread_pool p threads=1 max_queue=x;", #"invalid max_queue value "max_queue=x""#),
         ("thread_pool p threads=1; thread_pool p threads=1;", #"duplicate thread pool "p""#),
         ("ssl_engine e;", #""ssl_engine" directive is not supported"#),
-        ("worker_cpu_affinity 01 10;", #""worker_cpu_affinity 01 10" is not supported by this version of martlet"#),
-        ("worker_cpu_affinity auto;", #""worker_cpu_affinity auto" is not supported by this version of martlet"#),
+        ("worker_cpu_affinity 01 10;", "ok"), ("worker_cpu_affinity auto 10;", "ok"),
         ("worker_cpu_affinity 012;", #"invalid character "2" in "worker_cpu_affinity""#),
     ])
     func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
@@ -143,5 +142,22 @@ private func settings(_ directives: String) throws -> ProcessSettings {
         #expect(throws: DirectiveFault.message(#"invalid number of arguments in "worker_cpu_affinity" directive"#)) {
             try CPUMask.masks(["auto", "1", "1"])
         }
+    }
+
+    @Test(arguments: [
+        ("worker_cpu_affinity 01 10;", [[0], [1], [1], [1]]), ("worker_cpu_affinity 101;", [[0, 2], [0, 2], [0, 2], [0, 2]]),
+        ("worker_cpu_affinity auto;", [[4], [6], [4], [6]]), ("worker_cpu_affinity auto 10110;", [[1], [2], [4], [1]]),
+        ("worker_cpu_affinity auto 00;", [nil, nil, nil, nil]), ("", [nil, nil, nil, nil]),
+    ] as [(String, [[Int]?])])
+    func `each worker has its mask, or its processor of those that there are`(_ directive: String, _ processors: [[Int]?]) throws {
+        let settings = try settings(directive)
+        #expect((0..<4).map { settings.processors(ofWorker: $0, usable: [4, 6]) } == processors)
+    }
+
+    @Test(arguments: [
+        ("01 10", 2, false), ("01 10", 3, true), ("01 10 100", 2, true), ("01", 2, false), ("auto", 2, false), ("auto 01", 2, false),
+    ])
+    func `masks for another number of workers are worth a word`(_ masks: String, _ workers: Int, _ isWorth: Bool) throws {
+        #expect(try settings("worker_processes \(workers); worker_cpu_affinity \(masks);").lacksCPUMasks == isWorth)
     }
 }

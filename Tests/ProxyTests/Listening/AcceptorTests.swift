@@ -1,6 +1,6 @@
 import Configuration
 import Glibc
-import Kernel
+@testable import Kernel
 import Protocols
 import TLS
 import Telemetry
@@ -15,18 +15,22 @@ import Testing
         let worker: WorkerServices
         let acceptor: Acceptor
         let address: SocketAddress
-        private var isEmpty = false
 
         /// - Parameter more: behind the port in its `listen`, and other directives of the server.
-        init(room: Int, acceptsMany: Bool = false, more: String = ";") throws {
+        init(
+            room: Int, acceptsMany: Bool = false, sharing: Acceptor.Sharing = .alone, isOwn: Bool = false, more: String = ";"
+        ) throws {
             let text = "events {} mail { server_name mx; server { auth_http 127.0.0.1:1; listen 110\(more) } }"
             let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
-            let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), backlog: 16)
+            let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)
             worker = try .withRoom(for: room)
-            acceptor = Acceptor(worker: worker, acceptsMany: acceptsMany, pauseWhenExhausted: .milliseconds(500))
-            try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first))
+            var settings = EventsSettings()
+            settings.multiAccept = acceptsMany
+            settings.acceptMutexDelay = .milliseconds(20)
+            acceptor = Acceptor(worker: worker, settings: settings, sharing: sharing)
+            try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first), isOwn: isOwn)
         }
 
         func connect() throws -> Client { try Client(to: address) }
@@ -117,6 +121,74 @@ import Testing
             try bench.close()
             try runLoop { client.hasEnded }
             #expect(client.heard.hasSuffix("-ERR Server is shutting down, try again later\r\n"))
+        }
+    }
+
+    @Test func `who has connected when it closes is let in first, as far as there is room`() throws {
+        try onLoop {
+            let bench = try Bench(room: 3)
+            let clients = try (0..<4).map { _ in try bench.connect() }
+            bench.acceptor.close()
+            try runLoop { clients.filter { !$0.heard.isEmpty }.count == 3 && clients.filter(\.hasEnded).count == 1 }
+            #expect(clients.allSatisfy { $0.heard == ($0.hasEnded ? "" : "+OK POP3 ready\r\n") })
+            try bench.close()
+        }
+    }
+
+    // MARK: Sharing
+
+    private static let stranger = OwnProcess.parentID
+
+    @Test func `whose turn it is not accepts nobody, until it is`() throws {
+        try onLoop {
+            let lock = try SharedLock()
+            #expect(lock.take(for: Self.stranger))
+            let bench = try Bench(room: 8, sharing: .takingTurns(lock))
+            let client = try bench.connect()
+            var isOver = false
+            let timer = LoopTimer { isOver = true }
+            timer.start(after: .milliseconds(100))
+            try runLoop { isOver }
+            #expect(client.heard.isEmpty)
+            lock.release(heldBy: Self.stranger)
+            try runLoop { !client.heard.isEmpty }
+            try bench.close()
+            #expect(lock.take(for: Self.stranger))
+        }
+    }
+
+    @Test func `while it has the lock it keeps others out, unless it is nearly full`() throws {
+        try onLoop {
+            let lock = try SharedLock()
+            let bench = try Bench(room: 16, sharing: .takingTurns(lock))
+            LoopActor.loop.beforeWaiting?()
+            #expect(!lock.take(for: Self.stranger))
+            for _ in 0..<15 { #expect(bench.worker.takeConnection()) }
+            LoopActor.loop.beforeWaiting?()
+            #expect(lock.take(for: Self.stranger))
+            for _ in 0..<15 { bench.worker.giveBackConnection() }
+            try bench.close()
+        }
+    }
+
+    @Test func `a listener of its own needs no turn`() throws {
+        try onLoop {
+            let lock = try SharedLock()
+            #expect(lock.take(for: Self.stranger))
+            let bench = try Bench(room: 8, sharing: .takingTurns(lock), isOwn: true)
+            let client = try bench.connect()
+            try runLoop { !client.heard.isEmpty }
+            try bench.close()
+        }
+    }
+
+    @Test(arguments: [PollingMethod.epoll, .poll])
+    func `who goes to the end of the line still accepts`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let bench = try Bench(room: 64, sharing: .oneIsWoken)
+            let clients = try (0..<40).map { _ in try bench.connect() }
+            try runLoop { clients.allSatisfy { !$0.heard.isEmpty } }
+            try bench.close()
         }
     }
 }

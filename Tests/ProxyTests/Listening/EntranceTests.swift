@@ -26,9 +26,13 @@ import Testing
         (["listen 127.0.0.1:143;", "listen *:143;"], ["0.0.0.0:143"]),
         (["listen *:143;", "listen 127.0.0.1:144; listen [::1]:143;"], ["0.0.0.0:143", "127.0.0.1:144", "[::1]:143"]),
         (["listen [::]:143; listen [::1]:143; listen 127.0.0.1:143;"], ["[::]:143", "127.0.0.1:143"]),
+        (
+            ["listen *:143; listen 127.0.0.1:143 bind;", "listen 127.0.0.2:143 backlog=5;"],
+            ["0.0.0.0:143", "127.0.0.1:143", "127.0.0.2:143"]
+        ),
         (["listen unix:/run/a;", "listen unix:/run/b;"], ["unix:/run/a", "unix:/run/b"]),
     ])
-    func `a port's wildcard is bound once, for all that listen on the port`(_ servers: [String], _ bound: [String]) throws {
+    func `a port's wildcard is bound once, for all that listen on the port and say nothing of their socket`(_ servers: [String], _ bound: [String]) throws {
         try onLoop {
             let found = try entrances(servers).map(\.address.description)
             #expect(found == bound)
@@ -45,10 +49,22 @@ import Testing
         }
     }
 
-    @Test func `the longest queue that any of them asks for is given`() throws {
+    @Test(arguments: [("listen 127.0.0.1:143; listen *:143 backlog=7;", 7), ("listen *:143; listen 127.0.0.1:143;", 511)])
+    func `a socket is what the listen of its own address makes it`(_ listens: String, _ backlog: Int) throws {
         try onLoop {
-            let entrance = try #require(try entrances(["listen *:143 backlog=7;", "listen 127.0.0.1:143 backlog=9;"]).first)
-            #expect(entrance.backlog == 9)
+            let entrance = try #require(try entrances([listens]).first)
+            #expect(entrance.options.socket.backlog == backlog)
+        }
+    }
+
+    @Test(arguments: [
+        ("listen 143 reuseport;", true), ("listen 143;", false), ("listen unix:/run/a reuseport;", false),
+        ("listen *:143; listen 127.0.0.1:143 reuseport;", false), ("listen 127.0.0.1:143; listen *:143 reuseport;", true),
+    ])
+    func `workers have a socket each with reuseport, but not in the file system`(_ listens: String, _ has: Bool) throws {
+        try onLoop {
+            let entrance = try #require(try entrances([listens]).first)
+            #expect(entrance.hasSocketPerWorker == has)
         }
     }
 }

@@ -9,17 +9,17 @@ import Testing
 
     @Test func `a worker has nginx's defaults`() throws {
         let settings = try Self.schema.settings("", in: .events)[EventsSettings.self]
-        #expect(settings.workerConnections == 512 && settings.method == .epoll && !settings.multiAccept)
+        #expect(settings.workerConnections == 512 && settings.method == .epoll && !settings.multiAccept && !settings.usesAcceptMutex)
         #expect(settings.acceptMutexDelay == .milliseconds(500))
     }
 
     @Test func `each directive sets its property`() throws {
         let settings = try Self.schema.settings(
             """
-            worker_connections 10; use poll; multi_accept on; accept_mutex off; accept_mutex_delay 2s; \
+            worker_connections 10; use poll; multi_accept on; accept_mutex on; accept_mutex_delay 2s; \
             worker_aio_requests 1; epoll_events 1;
             """, in: .events)[EventsSettings.self]
-        #expect(settings.workerConnections == 10 && settings.method == .poll && settings.multiAccept)
+        #expect(settings.workerConnections == 10 && settings.method == .poll && settings.multiAccept && settings.usesAcceptMutex)
         #expect(settings.acceptMutexDelay == .seconds(2))
     }
 
@@ -31,7 +31,7 @@ import Testing
         ("use kqueue;", #"invalid event type "kqueue""#),
         ("use epoll; use epoll;", #""use" directive is duplicate"#),
         ("multi_accept 1;", #"invalid value "1" in "multi_accept" directive, it must be "on" or "off""#),
-        ("accept_mutex on;", #""accept_mutex on" is not supported by this version of martlet"#),
+        ("accept_mutex on;", "ok"),
         ("accept_mutex_delay x;", #""accept_mutex_delay" directive invalid value"#),
         ("debug_connection no..host;", #"host not found in debug_connection "no..host""#),
         ("worker_aio_requests x;", #""worker_aio_requests" directive invalid number"#),

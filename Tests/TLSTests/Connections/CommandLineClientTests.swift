@@ -11,7 +11,7 @@ import Testing
         let authority = try TestAuthority.here()
         let workspace = try Workspace.here()
         try onLoop {
-            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)), backlog: 5)
+            let listener = try ListeningSocket.bind(try #require(SocketAddress(literal: "127.0.0.1", port: 0)))
             let door = EventSource(owning: try FileDescriptor.duplicate(of: listener.descriptor.number).release(), isStream: false)
             defer { door.close() }
             let address = try #require(door.localAddress)
