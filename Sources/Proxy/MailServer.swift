@@ -44,7 +44,7 @@ package import Telemetry
         self.route = route
         listens = listening.listens
         isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
-        tls = try Self.tls(settings, protocolName: protocolType.name, at: block.position, resumption)
+        tls = try Self.tls(settings, protocolName: protocolType.name, resumption)
         // An auth server may ask for it at any login.
         let mayNeedTLS = !isFixed || proxy.security != .off
         upstreamTLS = mayNeedTLS
@@ -68,23 +68,25 @@ package import Telemetry
     /// Whether TLS begins with the first byte of connections to this address.
     func beginsWithTLS(_ listen: Listen) -> Bool { listen.options.ssl || isTLSEverywhere }
 
-    /// What TLS needs, if a listener or `starttls` asks for it. The directive that does is blamed for what is
-    /// missing.
+    /// What TLS needs, if a directive asks for it. That one is blamed for what is missing.
     private static func tls(
-        _ settings: Settings, protocolName: String, at position: Position, _ resumption: TLSResumption
+        _ settings: Settings, protocolName: String, _ resumption: TLSResumption
     ) throws(ConfigurationError) -> TLSServerContext? {
-        let tls = settings[TLSSettings.self]
+        let (tls, dialogue) = (settings[TLSSettings.self], settings[DialogueSettings.self])
         let listens = settings[ListenSettings.self].listens
-        let startTLS = settings[DialogueSettings.self].startTLS
-        if tls.isOnEverywhere && startTLS != .off {
-            throw ConfigurationError("\"ssl\" directive conflicts with \"starttls\"", at: position)
+        let mode: (name: String, position: Position?)
+        if let listen = listens.first(where: \.options.ssl) {
+            mode = ("listen ... ssl", listen.position)
+        } else if tls.isOnEverywhere {
+            mode = ("ssl", tls.$isOnEverywhere.position)
+        } else if dialogue.startTLS != .off {
+            mode = ("starttls", dialogue.$startTLS.position)
+        } else {
+            return nil
         }
-        let implicit = listens.first { $0.options.ssl || tls.isOnEverywhere }
-        if implicit == nil && startTLS == .off { return nil }
         return try TLSServerContext(
             tls, protocolName: protocolName, identity: listens.map(\.address.description).joined(separator: " "),
-            mode: implicit == nil ? "starttls" : "listen ... ssl", at: implicit?.position ?? position,
-            resumption: resumption)
+            mode: mode.name, at: mode.position, resumption: resumption)
     }
 
     /// Builds all servers of a configuration.

@@ -25,6 +25,8 @@ package struct TLSOrder: Sendable, Encodable {
     package var trusted: String?
     /// Whether the client closes without a `close_notify`.
     package var endsAbruptly = false
+    /// Whether the client sends its handshake byte by byte.
+    package var drips = false
     /// What the client says in the clear behind its `close_notify`.
     package var textAfterEnd = ""
 

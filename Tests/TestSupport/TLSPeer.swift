@@ -112,8 +112,10 @@ final class TLSPeer: Sendable {
                 finally:
                     data = outgoing.read()
                     if data:
+                        size = 1 if order.get("drips") else len(data)
                         try:
-                            far.sendall(data)
+                            for start in range(0, len(data), size):
+                                far.sendall(data[start:start + size])
                         except OSError:
                             pass
                 if not wants:

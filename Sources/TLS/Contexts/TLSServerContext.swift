@@ -45,7 +45,7 @@ package import Kernel
         warnings = openssl_compress_certificates(pointer, settings.compressesCertificates ? 1 : 0) == 1
             ? [] : ["\"ssl_certificate_compression\" ignored, not supported"]
         builtinSessionCache = settings.builtinSessionCache
-        zone = if let zone = settings.sessionZone { try resumption.zone(zone) } else { nil }
+        zone = if let zone = settings.sessionZone { try resumption.zone(zone, at: settings.$sessionZone.position) } else { nil }
         hasTickets = settings.sendsSessionTickets
         ticketKeySource = try Self.ticketKeys(settings, resumption)
         try setUpResumption(settings, identity: [protocolName, identity])
