@@ -224,19 +224,21 @@ struct Showing: Sendable, CustomTestStringConvertible {
     @Test(arguments: UpstreamWay.allCases) func `25 MB flow both ways at once, byte for byte`(_ way: UpstreamWay) throws {
         var random = SeededBytes(seed: 3)
         let block = random.bytes(count: 64 * 1024 + 7)
-        let cargo = Array((0..<400).map { _ in block }.joined())
+        var cargo: [UInt8] = []
+        for _ in 0..<400 { cargo += block }
+        let all = cargo
         let upstream = try StubServer.imap(UpstreamManner(tls: way.tls(try Self.order()), afterLogin: { session in
-            onNewThread { try? session.send(cargo) }
+            onNewThread { try? session.send(all) }
             try session.hang()
         }))
         let proxy = try MailServer(.imap, accepting: upstream, "proxy_ssl \(way);")
         let client = try proxy.loggedInClient(.imap)
-        onNewThread { try? client.socket.send(cargo, by: .after(.seconds(60))) }
-        let received = try client.bytes(cargo.count, by: .after(.seconds(60)))
-        #expect(Data(received) == Data(cargo))
+        onNewThread { try? client.socket.send(all, by: .after(.seconds(60))) }
+        let received = try client.bytes(all.count, by: .after(.seconds(60)))
+        #expect(Data(received) == Data(all))
         let session = try upstream.session()
-        try eventually("all that the client sent", by: .after(.seconds(60))) { session.received.count >= cargo.count }
-        #expect(Data(session.received.suffix(cargo.count)) == Data(cargo))
+        try session.awaitReceived(count: all.count, by: .after(.seconds(60)))
+        try eventually("all that the client sent", by: .after(.seconds(60))) { Data(session.received.suffix(all.count)) == Data(all) }
     }
 
     @Test func `what the upstream has said before it goes is delivered`() throws {

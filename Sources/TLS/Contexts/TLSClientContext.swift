@@ -24,6 +24,8 @@ package import Kernel
         name = settings.name
         sendsName = settings.sendsName ?? Leg.sendsName
         sessions = settings.resumesSessions ? ClientSessions() : nil
+        // OpenSSL takes a name of no length for none that matters.
+        if name == "" { throw ConfigurationError("no name in \"\(Leg.prefix)_name\"") }
         try handle.allow(settings.protocols)
         if let pair = try Self.pair(settings) { try handle.use([pair]) }
         try handle.setCiphers(settings.ciphers)

@@ -50,6 +50,7 @@ extension TLSClientContext {
     private static func missing(_ file: String) -> String { missing.replacing("FILE", with: file) }
 
     @Test(arguments: [
+        ("proxy_ssl_name \"\";", "no name in \"proxy_ssl_name\""),
         ("proxy_ssl_verify on;", "no proxy_ssl_trusted_certificate for proxy_ssl_verify"),
         ("proxy_ssl_verify on; proxy_ssl_trusted_certificate /no;", "failed to load \"/no\": " + missing("/no")),
         (

@@ -1,0 +1,34 @@
+import Kernel
+import TLS
+
+/// Whom questions go to. Who is spoken to in another way is another: no connection that one server block
+/// would not trust is used by it because another block does.
+struct AuthPeer: Hashable {
+    struct TLS: Hashable {
+        let context: TLSClientContext
+        /// The name of the server, where no directive says another.
+        let name: String
+
+        init(_ context: TLSClientContext, name: String) {
+            self.context = context
+            self.name = name
+        }
+
+        static func == (left: TLS, right: TLS) -> Bool { left.context === right.context && left.name == right.name }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(ObjectIdentifier(context))
+            hasher.combine(name)
+        }
+    }
+
+    let address: SocketAddress
+    /// Nil where the server is asked in the clear.
+    var tls: TLS?
+}
+
+extension AuthPeer {
+    init(_ server: AuthServer, over context: TLSClientContext?) {
+        self.init(address: server.address, tls: context.map { TLS($0, name: server.name) })
+    }
+}
