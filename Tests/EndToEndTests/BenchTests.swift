@@ -56,7 +56,7 @@ import Testing
 
     @Test(arguments: [
         ("; protocol pop3;", [], "client: heard \"+OK POP3 ready"),
-        ("; protocol imap; proxy_protocol on;", [], "upstream: heard \"PROXY TCP4 "),
+        ("; protocol smtp; xclient off; proxy_smtp_auth on;", ["--protocol", "xclient"], "upstream: heard \"AUTH PLAIN "),
         (tls + " ssl_session_tickets off;", ["--tls", "resumed"], "client: the handshake was a full one"),
     ])
     func `what is not as it must be ends it with a message`(_ settings: String, _ options: [String], _ message: String) throws {
