@@ -7,6 +7,7 @@ import Testing
 @Suite(.ownWorkspace) struct PackageTests {
     private static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    private static let log = "/var/log/martlet/error.log"
 
     private func text(_ path: String) throws -> String {
         try String(contentsOf: Self.root.appendingPathComponent(path), encoding: .utf8)
@@ -31,12 +32,15 @@ import Testing
         try machine.succeed("dpkg", "--install", package())
         let test = try machine.run("martlet", "-t")
         #expect(test.standardError.hasSuffix("martlet: configuration file /etc/martlet/martlet.conf test is successful\n"))
-        #expect(try machine.succeed("stat", "-c", "%U:%G %a", "/var/log/martlet/error.log") == "martlet:adm 640")
+        #expect(try machine.succeed("stat", "--format", "%U:%G %a", Self.log) == "martlet:adm 640")
 
         let server = try start(on: machine)
         try serveOneClient(on: machine)
+        try machine.succeed("rm", Self.log)
         try machine.succeed("martlet", "-s", "reopen")
-        try awaitLog("reopening logs", count: 2, on: machine)
+        try eventually("a log that is the workers'") {
+            try machine.run("stat", "--format", "%U", Self.log).standardOutput == "martlet\n"
+        }
         try machine.succeed("martlet", "-s", "quit")
         #expect(try server.awaitExit() == .code(0))
 
@@ -76,7 +80,7 @@ import Testing
             "server { listen 127.0.0.1:1143; protocol imap; proxy_pass unix:\(workspace.file("upstream")); }", to: "one.conf")
         try machine.succeed("cp", configuration, "/etc/martlet/mail.d/")
         try machine.succeed("martlet", "-s", "reload")
-        try awaitLog("gracefully shutting down", on: machine)
+        try eventually("old workers that leave") { try machine.run("grep", "gracefully shutting down", Self.log).succeeded }
 
         let users = try workspace.write("demo@example.org martlet\n", to: "users")
         let authServer = try machine.start(
@@ -87,13 +91,6 @@ import Testing
         try machine.succeed(
             "curl", "--silent", "--show-error", "--user", "demo@example.org:martlet", "imap://127.0.0.1:143/", "--request", "NOOP")
         #expect(try upstream.session().receivedText.contains("LOGIN \"demo@example.org\" \"martlet\"\r\n"))
-    }
-
-    private func awaitLog(_ text: String, count: Int = 1, on machine: PrivateMachine) throws {
-        try eventually("\"\(text)\" in the log") {
-            let found = try machine.run("grep", "--count", text, "/var/log/martlet/error.log").standardOutput
-            return Int(found.trimmingCharacters(in: .newlines)) ?? 0 >= count
-        }
     }
 
     /// Whatever still has the name: files, the user and its group, and what dpkg knows.

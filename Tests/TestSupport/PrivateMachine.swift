@@ -3,6 +3,7 @@ import Glibc
 
 /// This machine as a test may change it: what is written below `/etc`, `/usr` and `/var` is seen in there
 /// only, and `/run`, the processes and the network with all its ports are its own. It goes with the test.
+/// Only root can have one.
 package final class PrivateMachine: Sendable {
     private let workspace: Workspace
     private let child: ChildProcess
@@ -10,16 +11,12 @@ package final class PrivateMachine: Sendable {
     /// Where all that has been written is found, as seen from inside.
     package let changes: String
 
-    // Who is not root becomes it in a namespace of users, for which Debian's "uidmap" is needed.
-    private static let isRoot = geteuid() == 0
-
     package init() throws {
         workspace = try Workspace.here()
         changes = workspace.file("changes")
         try FileManager.default.createDirectory(atPath: changes, withIntermediateDirectories: true)
         let namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        let users = Self.isRoot ? [] : ["--map-root-user", "--map-auto"]
-        child = try ChildProcess(["unshare"] + namespaces + users + ["bash", "-euc", Self.setUp, "bash", changes], in: workspace)
+        child = try ChildProcess(["unshare"] + namespaces + ["bash", "-euc", Self.setUp, "bash", changes], in: workspace)
         let child = child
         try eventually("a private machine") {
             guard child.exitStatus == nil else { throw TestFailure("no private machine: \(child.errors)") }
@@ -34,8 +31,7 @@ package final class PrivateMachine: Sendable {
         mount -t tmpfs changes "$1"
         for folder in etc usr var; do
             mkdir -p "$1/$folder" "$1/.work/$folder"
-            mount -t overlay -o "lowerdir=/$folder,upperdir=$1/$folder,workdir=$1/.work/$folder\(isRoot ? "" : ",userxattr")" \\
-                overlay "/$folder"
+            mount -t overlay -o "lowerdir=/$folder,upperdir=$1/$folder,workdir=$1/.work/$folder" overlay "/$folder"
         done
         mount -t tmpfs run /run
         python3 -c 'import fcntl, socket, struct
@@ -45,8 +41,7 @@ package final class PrivateMachine: Sendable {
         """
 
     private func inside(_ command: [String]) -> [String] {
-        let users = Self.isRoot ? [] : ["--user"]
-        return ["nsenter", "--target", "\(firstProcess)", "--mount", "--net", "--pid"] + users + command
+        ["nsenter", "--target", "\(firstProcess)", "--mount", "--net", "--pid"] + command
     }
 
     /// Runs a command to its end.
