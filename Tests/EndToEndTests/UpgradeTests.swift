@@ -37,11 +37,11 @@ import Testing
             _ = try eventually("\(workers) workers") { server.workers.count == workers ? true : nil }
         }
 
-        /// Puts something else where the program was.
-        func replaceProgram(by text: String, mode: mode_t = 0o644) throws {
-            try FileManager.default.removeItem(atPath: program)
-            try text.write(toFile: program, atomically: true, encoding: .utf8)
-            try #require(chmod(program, mode) == 0)
+        /// Puts something else where the program was. Another process does it: what this one has open for
+        /// writing, a process that is just being started has too, and a program that is written to cannot run.
+        func replaceProgram(by text: String, mode: String = "644") throws {
+            let source = try Workspace.here().write(text, to: "new")
+            #expect(try run(["install", "-m", mode, source, program]).succeeded)
         }
 
         func replaceProgram(byLinkTo path: String) throws {
@@ -152,7 +152,7 @@ import Testing
     @Test func `the new binary's environment is what env names, the time zone, and the listeners`() throws {
         let test = try Upgradable(
             main: "env KEPT; env ADDED=2; env ABSENT;", environment: ["SECRET": "x", "TZ": "UTC", "KEPT": "1", "NOTIFY_SOCKET": "/none"])
-        try test.replaceProgram(by: "#!/bin/sh\nenv > \(test.server.folder)/environment\nexit 1\n", mode: 0o755)
+        try test.replaceProgram(by: "#!/bin/sh\nenv > \(test.server.folder)/environment\nexit 1\n", mode: "755")
         test.server.signal(SIGUSR2)
         try test.server.awaitLog("new binary process")
         let text = try eventually("the new binary's end") {
