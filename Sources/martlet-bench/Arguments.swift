@@ -28,35 +28,41 @@ struct Arguments {
         let value: String
         let explanation: String
         let set: @Sendable (inout Arguments, String) -> Bool
+
+        init(
+            _ name: String, _ value: String, _ explanation: String, set: @escaping @Sendable (inout Arguments, String) -> Bool
+        ) {
+            (self.name, self.value, self.explanation, self.set) = (name, value, explanation, set)
+        }
     }
 
     private static let options: [Option] = [
-        Option(name: "--server", value: "ADDRESS:PORT", explanation: "where the proxy listens; needed") { $0.take($1, for: \.server) },
-        Option(name: "--auth", value: "ADDRESS:PORT", explanation: "where its auth_http, with the path /auth, leads; needed") {
+        Option("--server", "ADDRESS:PORT", "where the proxy listens; needed") { $0.take($1, for: \.server) },
+        Option("--auth", "ADDRESS:PORT", "where its auth_http, with the path /auth, leads; needed") {
             $0.take($1, for: \.authServer)
         },
-        Option(name: "--upstream", value: "ADDRESS:PORT", explanation: "where everybody's mailbox is said to be; needed") {
+        Option("--upstream", "ADDRESS:PORT", "where everybody's mailbox is said to be; needed") {
             $0.take($1, for: \.upstream)
         },
-        Option(name: "--worker", value: "PID", explanation: "the proxy's only worker; needed") {
+        Option("--worker", "PID", "the proxy's only worker; needed") {
             guard let id = Int32($1), id > 0 else { return false }
             $0.worker = id
             return true
         },
-        Option(name: "--work", value: names(Work.allCases.map(\.rawValue)), explanation: "what an operation is (login)") {
+        Option("--work", names(Work.allCases.map(\.rawValue)), "what an operation is (login)") {
             $0.take(Work(rawValue: $1), for: \.work)
         },
-        Option(name: "--protocol", value: names(Speech.all.map(\.name)), explanation: "what is spoken (imap)") { arguments, name in
+        Option("--protocol", names(Speech.all.map(\.name)), "what is spoken (imap)") { arguments, name in
             arguments.take(Speech.all.first { $0.name == name }, for: \.speech)
         },
-        Option(name: "--tls", value: names(TLSUse.allCases.map(\.rawValue)), explanation: "how clients shake hands (none)") {
+        Option("--tls", names(TLSUse.allCases.map(\.rawValue)), "how clients shake hands (none)") {
             $0.take(TLSUse(rawValue: $1), for: \.tls)
         },
-        Option(name: "--sessions", value: "N", explanation: "how many there are side by side (1)") { $0.takeCount($1, for: \.sessions) },
-        Option(name: "--operations", value: "N", explanation: "how many are measured, after a tenth for warming up (1)") {
+        Option("--sessions", "N", "how many there are side by side (1)") { $0.takeCount($1, for: \.sessions) },
+        Option("--operations", "N", "how many are measured, after a tenth for warming up (1)") {
             $0.takeCount($1, for: \.operations)
         },
-        Option(name: "--size", value: "BYTES", explanation: "the size of a transfer, or of an echoed line up to 1024 (64)") {
+        Option("--size", "BYTES", "the size of a transfer, or of an echoed line up to 1024 (64)") {
             $0.takeCount($1, for: \.size)
         },
     ]
@@ -85,18 +91,21 @@ struct Arguments {
         var rest = Array(words)[...]
         while let name = rest.popFirst() {
             if name == "--help" || name == "-h" { return nil }
-            guard let option = options.first(where: { $0.name == name }) else { throw Fault("there is no option \(name.debugDescription)") }
+            guard let option = options.first(where: { $0.name == name }) else {
+                throw Fault("there is no option \(name.debugDescription)")
+            }
             guard let value = rest.popFirst() else { throw Fault("\(name) needs a value: \(option.value)") }
-            guard option.set(&arguments, value) else { throw Fault("\(name) takes \(option.value), not \(value.debugDescription)") }
+            guard option.set(&arguments, value) else {
+                throw Fault("\(name) takes \(option.value), not \(value.debugDescription)")
+            }
         }
-        try arguments.check()
         return arguments
     }
 
-    private func check() throws(Fault) {
-        for (name, isMissing) in [
-            ("--server", server == nil), ("--auth", authServer == nil), ("--upstream", upstream == nil), ("--worker", worker == nil),
-        ] where isMissing { throw Fault("\(name) is needed") }
+    /// What must be said.
+    func needed<Value>(_ property: KeyPath<Arguments, Value?>, as name: String) throws(Fault) -> Value {
+        guard let value = self[keyPath: property] else { throw Fault("\(name) is needed") }
+        return value
     }
 
     static var help: String {

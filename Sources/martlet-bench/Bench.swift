@@ -19,11 +19,11 @@ import Kernel
     private static let patience = Duration.seconds(30)
 
     init(_ arguments: Arguments) throws(Fault) {
-        guard let server = arguments.server, let authServer = arguments.authServer, let upstream = arguments.upstream,
-            let worker = arguments.worker
-        else { throw Fault("it is not said where to") }
         self.arguments = arguments
-        self.worker = worker
+        let server = try arguments.needed(\.server, as: "--server")
+        let authServer = try arguments.needed(\.authServer, as: "--auth")
+        let upstream = try arguments.needed(\.upstream, as: "--upstream")
+        worker = try arguments.needed(\.worker, as: "--worker")
         clients = try Clients(of: server, speaking: arguments.speech, arguments.tls)
         let asked = AuthServer(for: arguments.speech, sendingTo: upstream)
         let mailbox = Upstream(arguments.speech, transfersOf: arguments.size)
@@ -48,7 +48,8 @@ import Kernel
     private func watch() {
         let before = play.operationsEnded
         watchdog.action = { [unowned self] in
-            if play.operationsEnded == before { play.fail(Fault("nothing has happened for \(Self.patience)")) } else { watch() }
+            guard play.operationsEnded == before else { return watch() }
+            play.fail(Fault("nothing has happened for \(Self.patience)"))
         }
         watchdog.start(after: Self.patience)
     }
@@ -83,12 +84,16 @@ import Kernel
         return try await measure { _ throws(Fault) in try await self.clients.visit() }
     }
 
-    private func measureInSessions(_ operation: @escaping @LoopActor (Wire) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+    private func measureInSessions(
+        _ operation: @escaping @LoopActor (Wire) async throws(Fault) -> Void
+    ) async throws(Fault) -> Measurement {
         let wires = await open(arguments.sessions)
         return try await measure { client throws(Fault) in try await operation(wires[client]) }
     }
 
-    private func measureTransfers(_ transfer: @escaping @LoopActor (Wire, Int) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+    private func measureTransfers(
+        _ transfer: @escaping @LoopActor (Wire, Int) async throws(Fault) -> Void
+    ) async throws(Fault) -> Measurement {
         let size = arguments.size
         var measurement = try await measureInSessions { wire throws(Fault) in try await transfer(wire, size) }
         measurement.byteCount = size * measurement.operations
@@ -97,7 +102,9 @@ import Kernel
 
     private func measureMemory() async throws(Fault) -> Measurement {
         // What the worker keeps from its first sessions is no session's.
-        _ = await play.perform(Self.openingAtOnce, by: Self.openingAtOnce) { _ throws(Fault) in try await self.clients.visit() }
+        _ = await play.perform(Self.openingAtOnce, by: Self.openingAtOnce) { _ throws(Fault) in
+            try await self.clients.visit()
+        }
         await play.pause(Self.memorySettling)
         let before = try ProcessUse.memory(of: worker)
         let wires = await open(arguments.sessions)
@@ -125,7 +132,9 @@ import Kernel
     }
 
     /// Has the operation done so often as is wanted, and reads before and after what that has cost.
-    private func measure(_ operation: @escaping @LoopActor (Int) async throws(Fault) -> Void) async throws(Fault) -> Measurement {
+    private func measure(
+        _ operation: @escaping @LoopActor (Int) async throws(Fault) -> Void
+    ) async throws(Fault) -> Measurement {
         let (count, sessions) = (arguments.operations, arguments.sessions)
         _ = await play.perform(max(sessions, count / 10), by: sessions, operation)
         await play.pause(Self.settling)

@@ -19,7 +19,11 @@ import TLS
         }
         var settings = TLSClientSettings<UpstreamLeg>()
         settings.resumesSessions = tls == .resumed
-        do { self.tls = try TLSClientContext(settings, protocolName: speech.authName) } catch { throw Fault(.client, "\(error)") }
+        do {
+            self.tls = try TLSClientContext(settings, protocolName: speech.authName)
+        } catch {
+            throw Fault(.client, "\(error)")
+        }
     }
 
     /// Connects and logs in.

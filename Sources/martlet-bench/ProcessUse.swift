@@ -5,7 +5,9 @@ enum ProcessUse {
     /// The time on a processor, in nanoseconds, of the process's only thread.
     static func processorTime(of id: Int32) throws(Fault) -> Int {
         let text = try read("/proc/\(id)/schedstat")
-        guard let time = text.split(separator: " ").first.flatMap({ Int($0) }) else { throw Fault("/proc/\(id)/schedstat says \(text)") }
+        guard let time = text.split(separator: " ").first.flatMap({ Int($0) }) else {
+            throw Fault("/proc/\(id)/schedstat says \(text)")
+        }
         return time
     }
 

@@ -1,4 +1,5 @@
 import Kernel
+import TestSupport
 import Testing
 
 @testable import martlet_bench
@@ -38,10 +39,14 @@ import Testing
         (["--worker", "-1"], "--worker takes PID, not \"-1\""),
         (["--server", "localhost:143"], "--server takes ADDRESS:PORT, not \"localhost:143\""),
         (["--server", "127.0.0.1"], "--server takes ADDRESS:PORT, not \"127.0.0.1\""),
-        ([], "--server is needed"),
-        (Array(needed.prefix(6)), "--worker is needed"),
     ])
     func `a fault is named`(_ words: [String], _ text: String) {
         #expect(throws: Fault(text)) { try Arguments.parse(words) }
+    }
+
+    @Test(arguments: [(0, "--server"), (2, "--auth"), (4, "--upstream"), (6, "--worker")])
+    func `what is needed and not said is missed`(_ count: Int, _ name: String) throws {
+        let arguments = try #require(try Arguments.parse(Self.needed.prefix(count)))
+        #expect(throws: Fault("\(name) is needed")) { try onLoop { _ = try Bench(arguments) } }
     }
 }
