@@ -21,14 +21,15 @@ package struct ProcessSettings: SettingsGroup {
     @Setting package var workerCPUAffinity: [CPUMask] = []
     /// What workers keep of the environment beside `TZ`, each `NAME` or `NAME=VALUE`.
     @Setting package var environment: [String] = []
-    /// What is kept of the environment, in the form of `env`: the time zone always.
-    var keptVariables: [String] { ["TZ"] + environment }
     @Setting package var debugPoints: DebugPoint?
     @Setting package var timerResolution = Duration.zero
     @Setting package var inheritsTLSObjects = true
     @Setting package var lockFile: String?
     @Setting package var usesPCREJIT = false
     @Setting package var threadPools: [ThreadPool] = []
+
+    /// What is kept of the environment, in the form of `env`: the time zone always.
+    var keptVariables: [String] { ["TZ"] + environment }
 
     /// Where the master's number is written.
     package enum PIDFilePlace: Sendable, Equatable {

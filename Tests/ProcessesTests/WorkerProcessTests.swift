@@ -4,7 +4,7 @@ import Testing
 
 @testable import Processes
 
-@Suite struct MasterTests {
+@Suite struct WorkerProcessTests {
     @Test(arguments: [
         (0, 0), (1, 0), (2, 100), (3, 200), (4, 400), (8, 6400), (9, 10_000), (20, 10_000), (1_000_000, 10_000),
     ])
