@@ -22,6 +22,12 @@ package struct AddressText {
     package let host: Host
     /// The host as it was written, an IPv6 one in its brackets; empty for a socket in the file system.
     package private(set) var hostText: [UInt8] = []
+    /// The host as a certificate names it. A socket in the file system is on this machine.
+    package var hostName: String {
+        if case .path = host { return "localhost" }
+        let isBracketed = hostText.first == openingBracket
+        return String(decoding: isBracketed ? hostText.dropFirst().dropLast() : hostText[...], as: UTF8.self)
+    }
     /// Nil where none is given.
     package private(set) var ports: ClosedRange<UInt16>?
     /// What follows the address, from its `/` or `?` on; empty where nothing does.
