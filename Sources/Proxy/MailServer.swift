@@ -30,8 +30,7 @@ package import Telemetry
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
     package init(
-        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network] = [], resumption: TLSResumption,
-        contexts: TLSClientContexts
+        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts
     ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
@@ -111,13 +110,13 @@ package import Telemetry
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
         let contexts = TLSClientContexts()
+        let debuggedNetworks = configuration.events[EventsSettings.self].debuggedNetworks
         var servers: [MailServer] = []
         for block in configuration.servers {
+            let log = try openLog(block.settings[ErrorLogSettings.self])
             servers.append(
                 try MailServer(
-                    block, log: try openLog(block.settings[ErrorLogSettings.self]),
-                    debuggedNetworks: configuration.events[EventsSettings.self].debuggedNetworks,
-                    resumption: resumption, contexts: contexts))
+                    block, log: log, debuggedNetworks: debuggedNetworks, resumption: resumption, contexts: contexts))
         }
         return servers
     }
