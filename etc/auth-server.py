@@ -121,6 +121,8 @@ class Question(BaseHTTPRequestHandler):
             # Always an address, never a name.
             "Auth-Server": server[0],
             "Auth-Port": server[1],
+            # Whether Martlet speaks TLS with the mail server; without it, "proxy_ssl" decides.
+            **({"Auth-SSL": self.server.auth_ssl} if self.server.auth_ssl else {}),
             **method(self, self.server.users),
         }
 
@@ -158,8 +160,8 @@ class AuthServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, listen, users, upstreams):
-        self.users, self.upstreams = users, upstreams
+    def __init__(self, listen, users, upstreams, auth_ssl):
+        self.users, self.upstreams, self.auth_ssl = users, upstreams, auth_ssl
         self.path = listen.removeprefix("unix:") if listen.startswith("unix:") else None
         if self.path:
             self.address_family = socket.AF_UNIX
@@ -203,10 +205,12 @@ def main():
     parser.add_argument("--imap", type=address, metavar="ADDRESS:PORT", help="where IMAP clients go")
     parser.add_argument("--pop3", type=address, metavar="ADDRESS:PORT", help="where POP3 clients go")
     parser.add_argument("--smtp", type=address, metavar="ADDRESS:PORT", help="where SMTP clients go")
+    parser.add_argument("--auth-ssl", choices=["off", "on", "starttls"],
+                        help="how Martlet is to secure its connection to the mail server")
     options = parser.parse_args()
 
     upstreams = {"imap": options.imap, "pop3": options.pop3, "smtp": options.smtp}
-    server = AuthServer(options.listen, read_users(options.users), upstreams)
+    server = AuthServer(options.listen, read_users(options.users), upstreams, options.auth_ssl)
     # shutdown() waits for the loop that it ends, so it needs a thread of its own.
     stop = lambda *_: threading.Thread(target=server.shutdown).start()
     signal.signal(signal.SIGTERM, stop)

@@ -74,6 +74,13 @@ static inline int openssl_compress_certificates(SSL_CTX *context, int enables) {
 static inline void openssl_set_context_owner(SSL_CTX *context, void *owner) { SSL_CTX_set_app_data(context, owner); }
 static inline void *openssl_context_owner(const SSL_CTX *context) { return SSL_CTX_get_app_data(context); }
 
+/* The owner that a connection leads back to. */
+static inline void openssl_set_connection_owner(SSL *connection, void *owner) { SSL_set_app_data(connection, owner); }
+static inline void *openssl_connection_owner(const SSL *connection) { return SSL_get_app_data(connection); }
+static inline int openssl_set_server_name(SSL *connection, const char *name) {
+    return (int)SSL_set_tlsext_host_name(connection, name);
+}
+
 /* Buffers in memory. */
 static inline long openssl_memory(BIO *bio, char **start) { return BIO_get_mem_data(bio, start); }
 static inline void openssl_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }

@@ -61,7 +61,7 @@ extension Directive {
     ) -> Directive {
         custom(name, in: blocks, takes: arity, inherits: setting) { (group, call) throws(DirectiveFault) in
             if group[keyPath: setting].isSet && !isRepeatable { throw .duplicate }
-            group[keyPath: setting].set(try handler(call))
+            group[keyPath: setting].set(try handler(call), at: call.position)
         }
     }
 

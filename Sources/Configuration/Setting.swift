@@ -3,6 +3,8 @@
 @propertyWrapper package struct Setting<Value: Sendable>: Sendable {
     package private(set) var value: Value
     package private(set) var isSet = false
+    /// Where the directive stands that has set it last, in whichever block, if it has told.
+    package private(set) var position: Position?
 
     package init(wrappedValue: Value) { value = wrappedValue }
 
@@ -18,15 +20,21 @@
     }
 
     /// Takes the value that a file gives.
-    package mutating func set(_ newValue: Value) {
+    package mutating func set(_ newValue: Value, at position: Position? = nil) {
         value = newValue
         isSet = true
+        self.position = position
     }
 
     /// Takes the outer block's value, where this block has set none.
     package mutating func inherit(from outer: Setting<Value>) {
         if !isSet { self = outer }
     }
+}
+
+/// Settings are equal that say the same, whichever block has said it.
+extension Setting: Equatable where Value: Equatable {
+    package static func == (left: Setting, right: Setting) -> Bool { left.value == right.value }
 }
 
 extension Setting where Value: RangeReplaceableCollection {

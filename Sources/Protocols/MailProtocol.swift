@@ -7,6 +7,8 @@ package protocol MailProtocol: Sendable {
     static var name: String { get }
     /// The ports that imply the protocol where no `protocol` directive does (`mail-directives.md`, section 3).
     static var wellKnownPorts: [UInt16] { get }
+    /// The port on which upstreams of the protocol speak TLS from the first byte.
+    static var implicitTLSPort: UInt16 { get }
     /// The directives of this protocol.
     static var settings: any SettingsGroup.Type { get }
 
@@ -163,6 +165,18 @@ package struct Refusal: Sendable, Equatable {
     }
 }
 
+/// Whether an upstream's connection is encrypted, and from when on.
+package enum UpstreamSecurity: Sendable, Equatable {
+    case off
+    /// From the first byte.
+    case on
+    /// When both sides have said so in the clear.
+    case startTLS
+
+    /// The words of `proxy_ssl`, and of the auth server's `Auth-SSL`.
+    package static let words: [(String, UpstreamSecurity)] = [("off", .off), ("on", .on), ("starttls", .startTLS)]
+}
+
 /// What a login at an upstream depends on, beside the credentials.
 package struct UpstreamTerms: Sendable {
     /// The client's address as `XCLIENT` names it (`IPV6:` before IPv6 ones); nil for a UNIX socket.
@@ -172,11 +186,17 @@ package struct UpstreamTerms: Sendable {
     /// Whether nobody has checked the credentials yet (`proxy_pass`): the upstream must do it, so they
     /// are always put to it, OAuth tokens by their own mechanism, and its word on them is a refusal.
     package var upstreamDecides: Bool
+    /// Whether TLS is to begin before anything else is said (`proxy_ssl starttls`).
+    package var startsTLS: Bool
 
-    package init(clientAddress: [UInt8]?, clientHost: [UInt8] = Array("[UNAVAILABLE]".utf8), upstreamDecides: Bool = false) {
+    package init(
+        clientAddress: [UInt8]?, clientHost: [UInt8] = Array("[UNAVAILABLE]".utf8), upstreamDecides: Bool = false,
+        startsTLS: Bool = false
+    ) {
         self.clientAddress = clientAddress
         self.clientHost = clientHost
         self.upstreamDecides = upstreamDecides
+        self.startsTLS = startsTLS
     }
 }
 
@@ -201,6 +221,16 @@ package struct UpstreamStep: Sendable {
     }
 }
 
+/// Why TLS cannot begin at an upstream.
+package enum StartTLSFault: Sendable, Equatable {
+    case notOffered
+    case refused(reply: [UInt8])
+    /// What it said is no reply to what it was asked.
+    case invalid(reply: [UInt8])
+    /// Something came in the clear behind the reply that lets TLS begin.
+    case saidMore
+}
+
 package enum UpstreamAction: Sendable, Equatable {
     /// The reply is not complete.
     case awaitInput
@@ -208,6 +238,10 @@ package enum UpstreamAction: Sendable, Equatable {
     case skip
     /// Send this and await the reply.
     case send(Secret)
+    /// Let the handshake begin, and when it is done ask again, with whatever has come since.
+    case startTLS
+    /// TLS must begin and cannot, so that nothing more may be said.
+    case cannotStartTLS(StartTLSFault)
     /// The upstream is logged in. `reply` is the first thing the client hears of it.
     case accepted(reply: [UInt8])
     /// The upstream refused the credentials themselves, with this whole reply.

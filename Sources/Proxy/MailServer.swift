@@ -13,6 +13,10 @@ package import Telemetry
     /// Nil where the server speaks no TLS with its clients.
     package let tls: TLSServerContext?
     private let isTLSEverywhere: Bool
+    /// Nil where no upstream can be spoken to by TLS.
+    let upstreamTLS: TLSClientContext?
+    /// Nil where there is no auth server, or it is asked in the clear.
+    let authServerTLS: TLSClientContext?
     let timeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
@@ -20,7 +24,10 @@ package import Telemetry
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
     ///   - resumption: what lets clients come back to their TLS sessions.
-    package init(_ block: ServerBlock, log: ErrorLog, resumption: TLSResumption) throws(ConfigurationError) {
+    ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
+    package init(
+        _ block: ServerBlock, log: ErrorLog, resumption: TLSResumption, contexts: TLSClientContexts
+    ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
         let dialogue = settings[DialogueSettings.self]
@@ -37,7 +44,13 @@ package import Telemetry
         self.route = route
         listens = listening.listens
         isTLSEverywhere = settings[TLSSettings.self].isOnEverywhere
-        tls = try Self.tls(settings, protocolName: protocolType.name, at: block.position, resumption)
+        tls = try Self.tls(settings, protocolName: protocolType.name, resumption)
+        // An auth server may ask for it at any login.
+        let mayNeedTLS = !isFixed || proxy.security != .off
+        upstreamTLS = mayNeedTLS
+            ? try contexts.context(for: settings[TLSClientSettings<UpstreamLeg>.self], protocolName: protocolType.name) : nil
+        authServerTLS = route.asksByTLS
+            ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
         timeout = settings[MailSettings.self].timeout
         authHTTP = settings[AuthHTTPSettings.self]
         mailProtocol = protocolType.init(
@@ -55,23 +68,25 @@ package import Telemetry
     /// Whether TLS begins with the first byte of connections to this address.
     func beginsWithTLS(_ listen: Listen) -> Bool { listen.options.ssl || isTLSEverywhere }
 
-    /// What TLS needs, if a listener or `starttls` asks for it. The directive that does is blamed for what is
-    /// missing.
+    /// What TLS needs, if a directive asks for it. That one is blamed for what is missing.
     private static func tls(
-        _ settings: Settings, protocolName: String, at position: Position, _ resumption: TLSResumption
+        _ settings: Settings, protocolName: String, _ resumption: TLSResumption
     ) throws(ConfigurationError) -> TLSServerContext? {
-        let tls = settings[TLSSettings.self]
+        let (tls, dialogue) = (settings[TLSSettings.self], settings[DialogueSettings.self])
         let listens = settings[ListenSettings.self].listens
-        let startTLS = settings[DialogueSettings.self].startTLS
-        if tls.isOnEverywhere && startTLS != .off {
-            throw ConfigurationError("\"ssl\" directive conflicts with \"starttls\"", at: position)
+        let mode: (name: String, position: Position?)
+        if let listen = listens.first(where: \.options.ssl) {
+            mode = ("listen ... ssl", listen.position)
+        } else if tls.isOnEverywhere {
+            mode = ("ssl", tls.$isOnEverywhere.position)
+        } else if dialogue.startTLS != .off {
+            mode = ("starttls", dialogue.$startTLS.position)
+        } else {
+            return nil
         }
-        let implicit = listens.first { $0.options.ssl || tls.isOnEverywhere }
-        if implicit == nil && startTLS == .off { return nil }
         return try TLSServerContext(
             tls, protocolName: protocolName, identity: listens.map(\.address.description).joined(separator: " "),
-            mode: implicit == nil ? "starttls" : "listen ... ssl", at: implicit?.position ?? position,
-            resumption: resumption)
+            mode: mode.name, at: mode.position, resumption: resumption)
     }
 
     /// Builds all servers of a configuration.
@@ -83,9 +98,11 @@ package import Telemetry
         openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
+        let contexts = TLSClientContexts()
         var servers: [MailServer] = []
         for block in configuration.servers {
-            servers.append(try MailServer(block, log: try openLog(block.settings[ErrorLogSettings.self]), resumption: resumption))
+            let log = try openLog(block.settings[ErrorLogSettings.self])
+            servers.append(try MailServer(block, log: log, resumption: resumption, contexts: contexts))
         }
         return servers
     }

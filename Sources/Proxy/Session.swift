@@ -107,8 +107,8 @@ import Telemetry
         setDeadline(server.timeout + (server.mailProtocol.greetingDelay ?? .zero), else: .clientTimedOut)
         if let delay = server.mailProtocol.greetingDelay {
             context.activity = "in delay pipelining state"
-            try await pause(for: delay) { [client] in client.canRead }
-            if client.canRead { try hearTooSoon() }
+            try await pause(for: delay) { hasClientSpoken() }
+            if hasClientSpoken() { try refuseToHear() }
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
@@ -117,8 +117,14 @@ import Telemetry
         context.activity = "in auth state"
     }
 
-    private func hearTooSoon() throws(SessionFailure) {
-        client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
+    /// Whether there is a word of the client's, or its end. Under TLS only reading tells: what has come may be
+    /// half a record.
+    private func hasClientSpoken() -> Bool {
+        if client.canRead { client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize) }
+        return !client.input.isEmpty || client.isAtEnd || client.isBroken
+    }
+
+    private func refuseToHear() throws(SessionFailure) {
         guard !client.input.isEmpty else { throw .clientGone(client.fault) }
         let text = client.input.withSpan { bytes in
             bytes.indices.map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
@@ -217,15 +223,14 @@ import Telemetry
             server.log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
-        if client.isHandshaking {
-            // Nothing can be said but TLS's own alert, which is on its way.
-            client.drain(through: worker.buffer)
-        } else if !farewell.isEmpty {
+        // In a handshake nothing can be said but TLS's own alert, which is on its way. A client that has ended
+        // TLS hears that we have too.
+        if !client.isHandshaking {
             client.enqueue(farewell)
             client.flush()
             client.endSending()
-            client.drain(through: worker.buffer)
         }
+        client.drain(through: worker.buffer)
         client.close()
         worker.giveBackConnection()
         closeUpstream()
@@ -286,6 +291,7 @@ import Telemetry
     }
 
     func upstreamFault(_ connection: Connection) -> SessionFailure {
+        if let error = connection.tlsFault { return .upstream(level: .error, text: error.text, nil) }
         if let error = connection.fault { return .upstream(level: .error, text: "\(error.call) failed", error) }
         return .upstream(level: .error, text: "upstream prematurely closed connection", nil)
     }

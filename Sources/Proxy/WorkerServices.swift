@@ -8,7 +8,7 @@ import Telemetry
     let connectionLimit: Int
     private(set) var connectionCount: Int
     private let numbers: SharedCounter
-    private var authClients: [SocketAddress: AuthClient] = [:]
+    private var authClients: [AuthPeer: AuthClient] = [:]
     private var sessions: [ObjectIdentifier: Session] = [:]
     private var relays: [ObjectIdentifier: Relay] = [:]
     /// Called when the last session has ended.
@@ -45,10 +45,10 @@ import Telemetry
 
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
 
-    func authClient(for address: SocketAddress) -> AuthClient {
-        if let client = authClients[address] { return client }
-        let client = AuthClient(address, worker: self)
-        authClients[address] = client
+    func authClient(for peer: AuthPeer) -> AuthClient {
+        if let client = authClients[peer] { return client }
+        let client = AuthClient(peer, worker: self)
+        authClients[peer] = client
         return client
     }
 

@@ -8,12 +8,15 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Whether whoever connects to us can bring it about at will, which is worth an `info`; all else is a
     /// fault of ours or of the machine, and `crit`.
     package let isClientFault: Bool
+    /// Whether the other side's certificate is not good enough. The text begins with `SSL certificate` then.
+    package let isAboutCertificate: Bool
 
     package var description: String { text }
 
-    init(_ text: String, isClientFault: Bool) {
+    init(_ text: String, isClientFault: Bool, isAboutCertificate: Bool = false) {
         self.text = text
         self.isClientFault = isClientFault
+        self.isAboutCertificate = isAboutCertificate
     }
 
     /// What OpenSSL has to say about a call of its own.

@@ -21,6 +21,14 @@ import Testing
         #expect(inner.value == 4)
     }
 
+    @Test func `a value knows where it was set, in the inner block or the outer`() {
+        var (inner, outer) = (Setting(wrappedValue: 1), Setting(wrappedValue: 1))
+        outer.set(3, at: Position.file("/f", line: 4))
+        #expect(inner.position == nil)
+        inner.inherit(from: outer)
+        #expect(inner.position == Position.file("/f", line: 4))
+    }
+
     @Test func `appending replaces the default once`() {
         var setting = Setting(wrappedValue: ["default"])
         setting.append(contentsOf: ["a"])

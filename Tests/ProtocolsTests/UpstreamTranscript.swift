@@ -8,6 +8,7 @@ struct UpstreamTranscriptRunner {
     private var seen = Transcript()
     private var input: [UInt8] = []
     private var isDecided = false
+    private var hasTLSBegun = false
 
     init(_ dialogue: any UpstreamDialogue) { self.dialogue = dialogue }
 
@@ -31,8 +32,9 @@ struct UpstreamTranscriptRunner {
     }
 
     private mutating func listen() {
-        while !input.isEmpty && !isDecided {
+        while (!input.isEmpty || hasTLSBegun) && !isDecided {
             let bytes = input
+            hasTLSBegun = false
             let step = dialogue.receive(bytes.span)
             input.removeFirst(step.byteCount)
             switch step.action {
@@ -43,6 +45,12 @@ struct UpstreamTranscriptRunner {
             case .refused(let reply, nil): decide("refused: " + text(reply))
             case .refused(let reply, let saslError?): decide("refused, error \(text(saslError)): " + text(reply))
             case .failed(let reply): decide("failed: " + text(reply))
+            case .startTLS:
+                seen.append(.decision("startTLS"))
+                hasTLSBegun = true
+            case .cannotStartTLS(.refused(let reply)): decide("refused TLS: " + text(reply))
+            case .cannotStartTLS(.invalid(let reply)): decide("invalid before TLS: " + text(reply))
+            case .cannotStartTLS(let fault): decide("\(fault)")
             case .noPassword, .unspeakable, .tooLong: decide("\(step.action)")
             }
         }

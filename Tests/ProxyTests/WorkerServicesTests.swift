@@ -1,4 +1,5 @@
 import Kernel
+import TLS
 import TestSupport
 import Testing
 
@@ -33,12 +34,20 @@ import Testing
         }
     }
 
-    @Test func `an auth server has one line, whoever asks`() throws {
+    @Test func `an auth server has one line for all that speak to it in the same way`() throws {
         try onLoop {
             let worker = try WorkerServices.withRoom(for: 1)
-            let (one, other) = (SocketAddress.ipv4(0x7F00_0001, port: 1), SocketAddress.ipv4(0x7F00_0001, port: 2))
-            #expect(worker.authClient(for: one) === worker.authClient(for: one))
-            #expect(worker.authClient(for: one) !== worker.authClient(for: other))
+            let address = SocketAddress.ipv4(0x7F00_0001, port: 1)
+            let contexts = try (1...2).map { _ in try TLSClientContext(TLSClientSettings<AuthServerLeg>(), protocolName: "http/1.1") }
+            let peers = [
+                AuthPeer(address: address), AuthPeer(address: .ipv4(0x7F00_0001, port: 2)),
+                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[0], name: "a")),
+                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[0], name: "b")),
+                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[1], name: "a")),
+            ]
+            let lines = peers.map { worker.authClient(for: $0) }
+            #expect(Set(lines.map { ObjectIdentifier($0) }).count == peers.count)
+            #expect(zip(peers, lines).allSatisfy { worker.authClient(for: $0) === $1 })
         }
     }
 

@@ -47,7 +47,6 @@ final class TestSession: @unchecked Sendable {
 
     /// The session as it is now: with TLS 1.3, only after something has been read.
     var session: TestSession? { SSL_get1_session(handle.pointer).map(TestSession.init) }
-    var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
     var version: String { String(cString: SSL_get_version(handle.pointer)) }
     var cipher: String { String(cString: SSL_CIPHER_get_name(SSL_get_current_cipher(handle.pointer))) }
 
@@ -84,7 +83,6 @@ final class TestSession: @unchecked Sendable {
     init(_ habits: ClientHabits) throws {
         handle = try ContextHandle()
         try handle.allow([.tls1, .tls11, .tls12, .tls13])
-        SSL_CTX_set_options(handle.pointer, openssl_ignore_unexpected_eof)
         SSL_CTX_clear_options(handle.pointer, openssl_no_renegotiation)
         try handle.run(habits.commands.map { NamedValue(name: Word(stringLiteral: $0.0), value: Word(stringLiteral: $0.1)) }, asServer: false)
         let names = habits.protocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }

@@ -26,6 +26,7 @@ struct TestAuthority {
         try authority("stranger", "/CN=Unknown CA")
         try signed("rsa", "/CN=mail.example", names: "DNS:mail.example,DNS:*.pool.example", key: "rsa:2048")
         try signed("ecdsa", "/CN=mail.example", names: "DNS:mail.example")
+        try signed("address", "/CN=address", names: "IP:127.0.0.1,IP:::1")
         try signed("other", "/CN=other.example", names: "DNS:other.example")
         try signed("client", "/C=DE/O=A B, Inc/CN=cli ent", names: "email:client@mail.example")
         try signed("unknown", "/CN=nobody", names: "DNS:nobody", by: "stranger")

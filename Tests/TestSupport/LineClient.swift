@@ -3,9 +3,10 @@ import Foundation
 /// A mail client that a test drives by hand. Every wait ends by a deadline, and every failure tells
 /// the whole dialogue so far.
 package final class LineClient: @unchecked Sendable {
-    package let socket: Socket
+    package private(set) var socket: Socket
     private var reader: LineReader
     private var said: [String] = []
+    private var tlsLabel = ""
 
     package init(_ address: Address, receiveBuffer: CInt? = nil) throws {
         socket = try Socket.connect(to: address, receiveBuffer: receiveBuffer)
@@ -99,6 +100,34 @@ package final class LineClient: @unchecked Sendable {
         let bytes = try reader.bytes(count, by: deadline)
         guard bytes.count == count else { throw failure("expected \(count) bytes, got \(bytes.count)", file, line) }
         return bytes
+    }
+
+    /// Speaks TLS from here on. What the server said in the clear must have been read, or it has said
+    /// too much.
+    /// - Throws: where the handshake does not succeed.
+    @discardableResult
+    package func startTLS(
+        _ order: TLSOrder = TLSOrder(), by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
+    ) throws -> TLSHandshake {
+        let handshake = try attemptTLS(order, by: deadline, file: file, line: line)
+        if let fault = handshake.failure { throw failure("the TLS handshake failed: \(fault)", file, line) }
+        return handshake
+    }
+
+    /// Tries to speak TLS; where that fails, the connection is over.
+    package func attemptTLS(
+        _ order: TLSOrder, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
+    ) throws -> TLSHandshake {
+        guard reader.hasReadAll else { throw failure("in the clear came more than was expected", file, line) }
+        let (secured, handshake) = try TLSPeer.shared().takeOver(socket, order, by: deadline)
+        (socket, reader, tlsLabel) = (secured, LineReader(secured), order.label)
+        said.append("-- TLS: \(handshake)")
+        return handshake
+    }
+
+    /// How the server has ended TLS: `close_notify`, `eof` without it, or a fault.
+    package func endOfTLS(by deadline: Deadline = .usual) throws -> String {
+        try TLSPeer.shared().ending(of: tlsLabel, by: deadline)
     }
 
     package func finishSending() {

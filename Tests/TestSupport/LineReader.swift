@@ -11,6 +11,9 @@ package struct LineReader {
         self.onBytes = onBytes
     }
 
+    /// Whether nothing has come that was not handed out.
+    package var hasReadAll: Bool { unread.count == start }
+
     private mutating func fill(by deadline: Deadline) throws(WireError) -> Bool {
         let more = try socket.receive(by: deadline)
         if more.isEmpty { return false }

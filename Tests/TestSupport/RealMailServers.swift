@@ -14,6 +14,10 @@ package struct RealMailServers: Sendable {
     package let pop3: UInt16
     package let smtp: UInt16
     package let submission: UInt16
+    /// The same with TLS at once. The others have STARTTLS. `Certificates` vouches for all of them.
+    package let imaps: UInt16
+    package let pop3s: UInt16
+    package let smtps: UInt16
     private let workspace: Workspace
 
     private static let script = URL(fileURLWithPath: #filePath)
@@ -28,10 +32,13 @@ package struct RealMailServers: Sendable {
     fileprivate init() throws {
         workspace = try Workspace()
         (imap, pop3, smtp, submission) = (try Ports.free(), try Ports.free(), try Ports.free(), try Ports.free())
+        (imaps, pop3s, smtps) = (try Ports.free(), try Ports.free(), try Ports.free())
+        let certificate = try Certificates.shared()[.ecdsa]
         let result = try run(
             [
                 Self.script, "start", workspace.path, "--imap", "\(imap)", "--pop3", "\(pop3)", "--smtp", "\(smtp)",
-                "--submission", "\(submission)",
+                "--submission", "\(submission)", "--imaps", "\(imaps)", "--pop3s", "\(pop3s)", "--smtps", "\(smtps)",
+                "--certificate", certificate.path, "--key", certificate.key,
             ], in: workspace)
         guard result.succeeded else { throw TestFailure("mail-servers: \(result.standardError)") }
     }

@@ -26,6 +26,9 @@ package enum ProgramUnderTest {
 
     /// Directives that it needs ahead of every file (`load_module`, for a reference to compare with).
     package static let preamble = environment["MARTLET_PREAMBLE"] ?? ""
+
+    /// Directives that it needs at the start of its `mail` block (defaults that the reference had not yet).
+    package static let mailPreamble = environment["MARTLET_MAIL_PREAMBLE"] ?? ""
 }
 
 /// A server with its configuration, in a folder of the test's workspace that is its prefix.
@@ -68,6 +71,7 @@ package final class ServerUnderTest: @unchecked Sendable {
         events { worker_connections 512; \(events) }
         mail {
         server_name mx.test;
+        \(ProgramUnderTest.mailPreamble)
         \(mail)
         }
 

@@ -50,24 +50,32 @@ package final class StubAuthServer: Sendable {
         /// Closes a kept connection after so many answers.
         package var answersPerConnection = Int.max
         package var delivery = Delivery.whole
+        /// Nil: it is asked in the clear.
+        package var tls: TLSOrder?
 
-        package init(keepsAlive: Bool = true, answersPerConnection: Int = .max, delivery: Delivery = .whole) {
+        package init(
+            keepsAlive: Bool = true, answersPerConnection: Int = .max, delivery: Delivery = .whole, tls: TLSOrder? = nil
+        ) {
             self.keepsAlive = keepsAlive
             self.answersPerConnection = answersPerConnection
             self.delivery = delivery
+            self.tls = tls
         }
     }
 
     package let server: StubServer
     private let asked: Asked
+    private let scheme: String
 
     package init(at address: Address = .port(0), _ manner: Manner = Manner(), _ decide: @escaping Decide) throws {
         let asked = Asked()
         let connections = Counter()
         self.asked = asked
+        scheme = manner.tls == nil ? "http" : "https"
         server = try StubServer(at: address) { session in
             let connection = connections.next()
             session.delivery = manner.delivery
+            if let order = manner.tls { try session.startTLS(order) }
             for count in 1...manner.answersPerConnection {
                 guard let bytes = try Self.readHeader(session) else { return }
                 let question = asked.add(bytes, connection: connection)
@@ -87,8 +95,8 @@ package final class StubAuthServer: Sendable {
     /// For `auth_http`.
     package var url: String {
         switch server.address {
-        case .port, .loopback: "http://\(server.address)/auth"
-        case .path(let path): "unix:\(path):/auth"
+        case .port, .loopback: "\(scheme)://\(server.address)/auth"
+        case .path(let path): "\(scheme)://unix:\(path):/auth"
         }
     }
 

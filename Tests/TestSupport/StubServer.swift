@@ -52,7 +52,8 @@ package final class StubServer: @unchecked Sendable {
 
 /// One connection to a stub: its script reads and sends here, and the test sees what came.
 package final class StubSession: @unchecked Sendable {
-    private let socket: Socket
+    private let lock = NSLock()
+    private var socket: Socket
     private let record = ByteRecord()
     private var reader: LineReader
     /// How this session's sending is cut.
@@ -64,6 +65,17 @@ package final class StubSession: @unchecked Sendable {
         self.socket = socket
         let record = self.record
         reader = LineReader(socket) { record.append($0) }
+    }
+
+    /// Speaks TLS from here on, or ends the script where the client does not. What was agreed upon is noted as
+    /// `TLS`, the name that the client gave as `server name`.
+    package func startTLS(_ order: TLSOrder) throws {
+        let (secured, handshake) = try TLSPeer.shared().takeOver(socket, order, by: Self.patience)
+        notes.add("\(handshake)", to: "TLS")
+        if handshake.failure != nil { throw WireError.closed }
+        notes.add(handshake.serverName ?? "", to: "server name")
+        lock.withLock { socket = secured }
+        reader = LineReader(secured) { [record] in record.append($0) }
     }
 
     fileprivate func run(_ script: StubServer.Script) {
@@ -148,7 +160,7 @@ package final class StubSession: @unchecked Sendable {
         }
     }
 
-    package func end() { socket.shutDown() }
+    package func end() { lock.withLock { socket }.shutDown() }
 }
 
 /// How a stub cuts what it sends.

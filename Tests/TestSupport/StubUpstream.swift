@@ -11,6 +11,8 @@ package enum UpstreamStep: Sendable, Hashable {
     case user
     /// SMTP.
     case hello, xclient, mail, rcpt
+    /// The reply that lets TLS begin.
+    case startTLS
 }
 
 /// What an upstream does at a step.
@@ -25,20 +27,47 @@ package enum UpstreamReply: Sendable {
     case hang
 }
 
+/// How a stub upstream comes to TLS.
+package enum UpstreamTLS: Sendable {
+    case implicit(TLSOrder)
+    case startTLS(TLSOrder)
+}
+
 /// An upstream that accepts every login, but for what the test has it do otherwise.
 package struct UpstreamManner: Sendable {
     package var replies: [UpstreamStep: UpstreamReply]
     package var delivery: Delivery
+    /// Nil: it speaks none.
+    package var tls: UpstreamTLS?
     /// What follows the login.
     package var afterLogin: StubServer.Script
 
     package init(
-        _ replies: [UpstreamStep: UpstreamReply] = [:], delivery: Delivery = .whole,
+        _ replies: [UpstreamStep: UpstreamReply] = [:], delivery: Delivery = .whole, tls: UpstreamTLS? = nil,
         afterLogin: @escaping StubServer.Script = { try $0.echo() }
     ) {
         self.replies = replies
         self.delivery = delivery
+        self.tls = tls
         self.afterLogin = afterLogin
+    }
+
+    fileprivate func begin(_ session: StubSession) throws {
+        session.delivery = delivery
+        if case .implicit(let order) = tls { try session.startTLS(order) }
+    }
+
+    fileprivate var offersStartTLS: Bool {
+        if case .startTLS = tls { return true }
+        return false
+    }
+
+    /// Answers the command that has TLS begin, and obeys it if the answer is good.
+    fileprivate func startTLS(_ good: String, tag: String = "", on session: StubSession) throws {
+        guard case .startTLS(let order) = tls else { throw WireError.closed }
+        try play(.startTLS, good + " begin\r\n", tag: tag, on: session)
+        let granted = good.replacingOccurrences(of: "TAG", with: tag)
+        if accepts(.startTLS, granted, tag: tag) { try session.startTLS(order) }
     }
 
     /// Plays the step, with `usual` where the test says nothing else.
@@ -69,7 +98,7 @@ extension StubServer {
     /// (`command`), and the login's words (`login`, `password`).
     package static func imap(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
-            session.delivery = manner.delivery
+            try manner.begin(session)
             try manner.play(.greeting, "* OK upstream ready\r\n", on: session)
             while let words = try readIMAPCommand(session, manner) {
                 session.notes.add(words.joined(separator: " "), to: "command")
@@ -83,6 +112,8 @@ extension StubServer {
                     if name == "AUTHENTICATE" { try readInitialResponse(words.dropFirst(3).first, manner, session) }
                     try manner.play(.login, "TAG OK logged in\r\n", tag: tag, on: session)
                     if manner.accepts(.login, "\(tag) OK", tag: tag) { return try manner.afterLogin(session) }
+                case "STARTTLS":
+                    try manner.startTLS("TAG OK", tag: tag, on: session)
                 case "LOGOUT":
                     return try session.send("* BYE\r\n\(tag) OK bye\r\n")
                 default:
@@ -103,7 +134,7 @@ extension StubServer {
     /// A POP3 upstream. Notes: `login`, `password`, `response`.
     package static func pop3(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
-            session.delivery = manner.delivery
+            try manner.begin(session)
             try manner.play(.greeting, "+OK upstream ready\r\n", on: session)
             while let line = try session.text() {
                 let (name, argument) = split(line)
@@ -116,6 +147,8 @@ extension StubServer {
                     session.notes.add(argument, to: "password")
                     try manner.play(.login, "+OK logged in\r\n", on: session)
                     if manner.accepts(.login, "+OK") { return try manner.afterLogin(session) }
+                case "STLS":
+                    try manner.startTLS("+OK", on: session)
                 case "QUIT":
                     return try session.send("+OK\r\n")
                 default:
@@ -129,13 +162,16 @@ extension StubServer {
     /// `afterLogin`. Notes: `command`, and `message` for each that DATA brought.
     package static func smtp(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
-            session.delivery = manner.delivery
+            try manner.begin(session)
             try manner.play(.greeting, "220 upstream ESMTP\r\n", on: session)
             while let line = try session.line() {
                 let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .newlines)
                 session.notes.add(text, to: "command")
                 switch split(text).name {
-                case "EHLO": try manner.play(.hello, "250-upstream\r\n250-XCLIENT NAME ADDR LOGIN\r\n250 AUTH PLAIN\r\n", on: session)
+                case "EHLO":
+                    let startTLS = manner.offersStartTLS ? "250-STARTTLS\r\n" : ""
+                    try manner.play(.hello, "250-upstream\r\n\(startTLS)250-XCLIENT NAME ADDR LOGIN\r\n250 AUTH PLAIN\r\n", on: session)
+                case "STARTTLS": try manner.startTLS("220", on: session)
                 case "HELO": try manner.play(.hello, "250 upstream\r\n", on: session)
                 case "XCLIENT": try manner.play(.xclient, "220 upstream ESMTP\r\n", on: session)
                 case "AUTH": try manner.play(.login, "235 2.7.0 accepted\r\n", on: session)

@@ -16,7 +16,8 @@ package struct AuthResponse: Sendable, Equatable {
         ///   - server: an IPv4 or IPv6 address, checked, without brackets.
         ///   - user: replaces the login, if not nil.
         ///   - password: replaces the secret, if not nil.
-        case accepted(server: [UInt8], port: UInt16, user: [UInt8]?, password: Secret?)
+        ///   - security: replaces what `proxy_ssl` says, if not nil.
+        case accepted(server: [UInt8], port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
         /// The client hears no, after `wait` and with another try to come, or else at once for good.
         case refused(Refusal, wait: Duration?)
         /// Ask the same again after this long, which may be zero.

@@ -44,7 +44,17 @@ extension AuthResponse.Verdict {
         return .accepted(
             server: try address(server, bytes), port: try portNumber(port, bytes),
             user: user.map { HTTPText(bytes, $0).array },
-            password: password.map { Secret(bytes.extracting($0)) })
+            password: password.map { Secret(bytes.extracting($0)) },
+            security: try value(of: "auth-ssl", head, bytes).map { (range) throws(Fault) in try security(range, bytes) })
+    }
+
+    /// A word that is not known may have meant TLS, so it is none to go on with.
+    private static func security(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> UpstreamSecurity {
+        let words = UpstreamSecurity.words
+        guard let word = words.first(where: { HTTPText(bytes, range).isEqual(to: $0.0) }) else {
+            throw Fault("sent invalid upstream security:\"\(string(range, bytes))\"")
+        }
+        return word.1
     }
 
     private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {

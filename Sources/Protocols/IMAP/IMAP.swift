@@ -4,6 +4,7 @@ package import Configuration
 package struct IMAP: MailProtocol {
     package static let name = "imap"
     package static let wellKnownPorts: [UInt16] = [143, 993]
+    package static let implicitTLSPort: UInt16 = 993
     package static var settings: any SettingsGroup.Type { IMAPSettings.self }
 
     let policy: DialoguePolicy

@@ -62,7 +62,8 @@ package struct IMAPClientDialogue: ClientDialogue {
     package func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        IMAPUpstreamDialogue(tag: tag ?? [], credentials, to: route)
+        let login = IMAPUpstreamDialogue(tag: tag ?? [], credentials, to: route)
+        return route.startsTLS ? UpstreamStartTLS(IMAPStartTLS(loginTag: tag ?? []), before: login) : login
     }
 
     /// The tag of the command that is being dealt with.

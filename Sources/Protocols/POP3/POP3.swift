@@ -4,6 +4,7 @@ package import Configuration
 package struct POP3: MailProtocol {
     package static let name = "pop3"
     package static let wellKnownPorts: [UInt16] = [110, 995]
+    package static let implicitTLSPort: UInt16 = 995
     package static var settings: any SettingsGroup.Type { POP3Settings.self }
 
     let policy: DialoguePolicy

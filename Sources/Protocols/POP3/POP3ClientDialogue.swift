@@ -69,7 +69,8 @@ package struct POP3ClientDialogue: ClientDialogue {
     package func farewell(_ reason: Farewell) -> [UInt8] { POP3Reply.farewell(reason) }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        POP3UpstreamDialogue(credentials, to: route)
+        let login = POP3UpstreamDialogue(credentials, to: route)
+        return route.startsTLS ? UpstreamStartTLS(POP3StartTLS(), before: login) : login
     }
 
     private var expectsResponse: Bool {

@@ -4,6 +4,7 @@ package import Configuration
 package struct SMTP: MailProtocol {
     package static let name = "smtp"
     package static let wellKnownPorts: [UInt16] = [25, 465, 587]
+    package static let implicitTLSPort: UInt16 = 465
     package static var settings: any SettingsGroup.Type { SMTPSettings.self }
 
     let policy: DialoguePolicy

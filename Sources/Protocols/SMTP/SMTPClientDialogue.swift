@@ -75,7 +75,9 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        SMTPUpstreamDialogue(credentials, from: client, to: route, policy: server.policy)
+        let login = SMTPUpstreamDialogue(credentials, from: client, to: route, policy: server.policy)
+        guard route.startsTLS else { return login }
+        return UpstreamStartTLS(SMTPStartTLS(serverName: server.policy.serverName), before: login)
     }
 
     private var expectsResponse: Bool {

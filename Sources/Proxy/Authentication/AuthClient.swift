@@ -1,5 +1,38 @@
 import Kernel
 import Protocols
+import TLS
+
+/// Whom questions go to. Who is spoken to in another way is another: no connection that one server block
+/// would not trust is used by it because another block does.
+struct AuthPeer: Hashable {
+    struct TLS: Hashable {
+        let context: TLSClientContext
+        /// The name of the server, where no directive says another.
+        let name: String
+
+        init(_ context: TLSClientContext, name: String) {
+            self.context = context
+            self.name = name
+        }
+
+        static func == (left: TLS, right: TLS) -> Bool { left.context === right.context && left.name == right.name }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(ObjectIdentifier(context))
+            hasher.combine(name)
+        }
+    }
+
+    let address: SocketAddress
+    /// Nil where the server is asked in the clear.
+    var tls: TLS?
+}
+
+extension AuthPeer {
+    init(_ server: AuthServer, over context: TLSClientContext?) {
+        self.init(address: server.address, tls: context.map { TLS($0, name: server.name) })
+    }
+}
 
 /// One worker's line to one auth server: a pool of connections that are kept alive, and the questions
 /// that wait for one. The questions of one turn of the loop are sent together at its end.
@@ -11,15 +44,17 @@ import Protocols
     /// has not been gets one question: its server may not look for a second.
     static let maximumPipelined = 4
 
-    let address: SocketAddress
+    let peer: AuthPeer
     fileprivate let worker: WorkerServices
     private var waiting: [AuthQuestion] = []
     private var idle: [AuthConnection] = []
     private var connectionCount = 0
     private var isScheduled = false
 
-    init(_ address: SocketAddress, worker: WorkerServices, maximumConnections: Int = 64) {
-        self.address = address
+    var address: SocketAddress { peer.address }
+
+    init(_ peer: AuthPeer, worker: WorkerServices, maximumConnections: Int = 64) {
+        self.peer = peer
         self.maximumConnections = maximumConnections
         self.worker = worker
     }
@@ -161,11 +196,13 @@ import Protocols
     private let connection: Connection
     private unowned let client: AuthClient
     private var questions: [AuthQuestion] = []
-    private var isConnected = false
+    private var stage = Stage.connecting
     /// It has answered before and stayed open since.
     private var wasKept = false
     /// Some of the answer to the first question has come.
     private var hasAnswerBegun = false
+
+    private enum Stage { case connecting, handshaking, ready }
 
     /// How long a connection is kept without a question: the longer, the likelier that something in
     /// between has forgotten it without a word.
@@ -175,7 +212,10 @@ import Protocols
     fileprivate init(_ source: EventSource, client: AuthClient) {
         connection = Connection(source)
         self.client = client
-        idleTimer.action = { [unowned self] in close() }
+        idleTimer.action = { [unowned self] in
+            connection.endSending()
+            close()
+        }
     }
 
     fileprivate func send(_ more: [AuthQuestion]) {
@@ -185,18 +225,44 @@ import Protocols
             if let request = question.request { connection.enqueue(request.span) }
         }
         questions += more
-        if isConnected { proceed() }
+        if stage == .ready { proceed() }
     }
 
     func becameReady(_ source: EventSource) {
-        if !isConnected {
+        switch stage {
+        case .connecting:
             guard source.isWritable else { return }
             if let error = source.connectFault() {
                 return fail(text: "recv() failed", KernelError("recv()", error.number))
             }
-            isConnected = true
+            connected()
+        case .handshaking: handshake()
+        case .ready: proceed()
         }
-        proceed()
+    }
+
+    private func connected() {
+        guard let tls = client.peer.tls else {
+            stage = .ready
+            return proceed()
+        }
+        do throws(TLSError) {
+            connection.begin(try TLSClientConnection(tls.context, over: connection.source, to: client.address, host: tls.name))
+            stage = .handshaking
+            handshake()
+        } catch {
+            fail(text: describe(error.text), nil)
+        }
+    }
+
+    private func handshake() {
+        switch connection.handshake() {
+        case .wouldBlock: break
+        case .failed(let error): fail(text: describe(error.text), nil)
+        case .done:
+            stage = .ready
+            proceed()
+        }
     }
 
     private func proceed() {
@@ -257,10 +323,15 @@ import Protocols
             question.answer(.response(response))
         } else if !wasKept, let question = questions.first {
             questions.removeFirst()
-            let error = connection.fault
-            question.answer(.failed(text: error.map { "\($0.call) failed" } ?? describe("prematurely closed connection"), error))
+            question.answer(breakage)
         }
         close()
+    }
+
+    private var breakage: AuthQuestion.Answer {
+        if let fault = connection.tlsFault { return .failed(text: describe(fault.text), nil) }
+        if let error = connection.fault { return .failed(text: "\(error.call) failed", error) }
+        return .failed(text: describe("prematurely closed connection"), nil)
     }
 
     private func fail(text: String, _ error: KernelError?) {

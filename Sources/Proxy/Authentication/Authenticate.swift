@@ -5,7 +5,8 @@ import Telemetry
 
 /// Where a login goes, with what it goes there.
 struct Destination {
-    let address: SocketAddress
+    let upstream: Upstream
+    let security: UpstreamSecurity
     let credentials: Credentials
     /// Nobody has checked the credentials: the upstream does (`proxy_pass`).
     let upstreamDecides: Bool
@@ -26,8 +27,9 @@ extension Session {
     func authenticate(_ credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
         context.login = credentials.login
         switch server.route {
-        case .upstream(let address):
-            return .accepted(Destination(address: address, credentials: credentials, upstreamDecides: true))
+        case .upstream(let upstream):
+            return .accepted(
+                Destination(upstream: upstream, security: server.proxy.security, credentials: credentials, upstreamDecides: true))
         case .authServer(let authServer):
             loginAttempts += 1
             context.activity = "in http auth state"
@@ -45,8 +47,12 @@ extension Session {
                     server.log.write(.info, "client login failed: \"\(String(decoding: text, as: UTF8.self))\"", context: context)
                 }
                 return .refused(refusal, wait: wait)
-            case .accepted(let host, let port, let user, let password):
-                return .accepted(try destination(host, port, user, password, of: authServer, for: credentials))
+            case .accepted(let host, let port, let user, let password, let security):
+                let upstream = try upstream(host, port, of: authServer)
+                return .accepted(
+                    Destination(
+                        upstream: upstream, security: security ?? server.proxy.security,
+                        credentials: replace(user, password, in: credentials), upstreamDecides: false))
             case .wait(let duration):
                 try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
@@ -67,7 +73,7 @@ extension Session {
         let timedOut = "auth http server \(authServer.address) timed out"
         setDeadline(
             server.authHTTP.timeout, else: .authServer(text: timedOut, KernelError("recv()", KernelError.timedOut)))
-        let question = worker.authClient(for: authServer.address).ask(request.encode(), waiter: waiter)
+        let question = worker.authClient(for: AuthPeer(authServer, over: server.authServerTLS)).ask(request.encode(), waiter: waiter)
         do throws(SessionFailure) {
             try await wait { question.answer != nil }
         } catch {
@@ -83,19 +89,21 @@ extension Session {
         }
     }
 
-    /// What the auth server says replaces what the client said. A digest is no password.
-    private func destination(
-        _ host: [UInt8], _ port: UInt16, _ user: [UInt8]?, _ password: Secret?, of authServer: AuthServer,
-        for credentials: Credentials
-    ) throws(SessionFailure) -> Destination {
+    /// An address is the only name that the auth server gives an upstream.
+    private func upstream(_ host: [UInt8], _ port: UInt16, of authServer: AuthServer) throws(SessionFailure) -> Upstream {
         let text = String(decoding: host, as: UTF8.self)
         guard let address = SocketAddress(literal: text, port: port) else {
             throw .authServer(text: "auth http server \(authServer.address) sent invalid server address:\"\(text)\"", nil)
         }
+        return Upstream(address: address, name: text)
+    }
+
+    /// What the auth server says replaces what the client said. A digest is no password.
+    private func replace(_ user: [UInt8]?, _ password: Secret?, in credentials: Credentials) -> Credentials {
         var credentials = credentials
         if let user { credentials.login = user }
         credentials.secret = password ?? (credentials.method.secretIsPassword ? credentials.secret : nil)
         context.login = credentials.login
-        return Destination(address: address, credentials: credentials, upstreamDecides: false)
+        return credentials
     }
 }

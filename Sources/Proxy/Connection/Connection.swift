@@ -55,12 +55,19 @@ import TLS
     // MARK: TLS
 
     var isEncrypted: Bool { tls != nil && !isHandshaking }
+    /// What has broken TLS, where that is why the connection is broken.
+    var tlsFault: TLSError? { tls?.fault }
 
-    /// Lets everything from here on be TLS. What was read in the clear is forgotten.
-    func begin(_ tls: TLSConnection) {
+    /// Nothing is said in the clear any more, and what was read of it is forgotten.
+    func endPlaintext() {
         discardInput()
-        self.tls = tls
         isHandshaking = true
+    }
+
+    /// Lets everything from here on be TLS.
+    func begin(_ tls: TLSConnection) {
+        endPlaintext()
+        self.tls = tls
     }
 
     /// Goes on with the handshake, as far as what has come allows.

@@ -9,6 +9,9 @@ extension Session {
     func handshakeWithClient() async throws(SessionFailure) {
         guard let settings = server.tls else { throw .ours(level: .alert, text: "TLS without a certificate", nil) }
         context.activity = "SSL handshaking"
+        // A client that says nothing costs no more than one without TLS.
+        client.endPlaintext()
+        try await wait { [client] in client.isReadable }
         let tls: TLSServerConnection
         do throws(TLSError) {
             tls = try TLSServerConnection(settings, over: client.source)

@@ -101,7 +101,7 @@ import Telemetry
         let (listen, server) = door.entrance.host(of: source.localAddress)
         guard worker.takeConnection() else {
             server.log.write(.alert, worker.connectionsExhausted)
-            turnAway(source, from: server)
+            turnAway(source, from: server, at: listen)
             return
         }
         let session = Session(source, peer: peer, listen: listen, server: server, worker: worker)
@@ -115,10 +115,13 @@ import Telemetry
         session.begin()
     }
 
-    /// No room: the client is told so, if it takes the few bytes at once.
-    private func turnAway(_ source: EventSource, from server: MailServer) {
-        let dialogue = server.mailProtocol.makeClientDialogue(DialogueStart(challenge: 0, time: 0))
-        _ = source.send(dialogue.farewell(.tooManyConnections).span)
+    /// No room: the client is told so, if it takes the few bytes at once. Where it awaits TLS it would not
+    /// understand them.
+    private func turnAway(_ source: EventSource, from server: MailServer, at listen: Listen) {
+        if !server.beginsWithTLS(listen) {
+            let dialogue = server.mailProtocol.makeClientDialogue(DialogueStart(challenge: 0, time: 0))
+            _ = source.send(dialogue.farewell(.tooManyConnections).span)
+        }
         source.close()
     }
 

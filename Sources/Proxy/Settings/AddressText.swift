@@ -25,6 +25,12 @@ struct AddressText {
     let host: Host
     /// The host as it was written, an IPv6 one in its brackets; empty for a socket in the file system.
     var hostText: [UInt8] = []
+    /// The host as a certificate names it. A socket in the file system is on this machine.
+    var hostName: String {
+        if case .path = host { return "localhost" }
+        let isBracketed = hostText.first == openingBracket
+        return String(decoding: isBracketed ? hostText.dropFirst().dropLast() : hostText[...], as: UTF8.self)
+    }
     /// Nil where none is given.
     var ports: ClosedRange<UInt16>?
     /// What follows the address, from its `/` or `?` on; empty where nothing does.

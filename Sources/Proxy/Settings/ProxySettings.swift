@@ -1,5 +1,6 @@
 package import Configuration
 import Kernel
+package import Protocols
 
 /// How a session logs in at its upstream and relays to it.
 package struct ProxySettings: SettingsGroup {
@@ -16,12 +17,11 @@ package struct ProxySettings: SettingsGroup {
     @Setting package var isProxied = true
     @Setting package var header = Header.none
     @Setting package var passesClientID = false
-    @Setting package var security = Security.off
+    /// Where the auth server does not say otherwise.
+    @Setting package var security = UpstreamSecurity.off
 
     /// What is said of the client at the start of an upstream's connection.
     package enum Header: Sendable { case none, v1, v2 }
-    /// Whether the upstream's connection is encrypted, and from when on.
-    package enum Security: Sendable { case off, on, startTLS }
 
     package init() {}
 
@@ -36,8 +36,6 @@ package struct ProxySettings: SettingsGroup {
             "proxy_protocol", of: ["off": .none, "on": .v1, "v2": .v2], in: [.mail, .server], sets: \.$header
         ).supporting(only: "off"),
         .flag("proxy_client_id", in: [.mail, .server], sets: \.$passesClientID).supporting(only: "off"),
-        .choice(
-            "proxy_ssl", of: ["off": .off, "on": .on, "starttls": .startTLS], in: [.mail, .server], sets: \.$security
-        ).supporting(only: "off"),
+        .choice("proxy_ssl", of: UpstreamSecurity.words, in: [.mail, .server], sets: \.$security),
     ]
 }

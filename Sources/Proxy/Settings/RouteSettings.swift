@@ -32,23 +32,27 @@ package struct RouteSettings: SettingsGroup {
     /// What this block has said itself.
     private var ownRoute: Route? { $route.isSet ? route : nil }
 
-    /// An upstream without a port gets that of the server's protocol.
+    /// An upstream without a port gets that of the server's protocol: the one for TLS from the first byte
+    /// where `proxy_ssl on` has it spoken so.
     package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         guard block == .server else { return }
         switch route {
         case nil:
             throw ConfigurationError("no \"auth_http\" is defined for server", at: position)
-        case .upstream(let address) where address.port == 0:
+        case .upstream(let upstream) where upstream.address.port == 0:
             let name = settings[ListenSettings.self].protocolName
-            let port = mailProtocols.first { $0.name == name }?.wellKnownPorts.first
-            route = .upstream(address.with(port: port ?? 0))
+            let mailProtocol = mailProtocols.first { $0.name == name }
+            let usesTLS = settings[ProxySettings.self].security == .on
+            let port = usesTLS ? mailProtocol?.implicitTLSPort : mailProtocol?.wellKnownPorts.first
+            route = .upstream(Upstream(address: upstream.address.with(port: port ?? 0), name: upstream.name))
         case .authServer, .upstream: break
         }
     }
 
-    private static func upstream(_ word: Word) throws(DirectiveFault) -> SocketAddress {
+    private static func upstream(_ word: Word) throws(DirectiveFault) -> Upstream {
         do throws(AddressFault) {
-            return try AddressText(word.bytes, as: .server).first()
+            let text = try AddressText(word.bytes, as: .server)
+            return Upstream(address: try text.first(), name: text.hostName)
         } catch {
             throw .message("\(error.rawValue) in upstream \"\(word.printed)\"")
         }
@@ -60,7 +64,25 @@ package enum Route: Sendable, Equatable {
     /// An auth server is asked, at each login.
     case authServer(AuthServer)
     /// All mailboxes live there, and it judges logins itself.
-    case upstream(SocketAddress)
+    case upstream(Upstream)
+
+    /// Whether the auth server's URL says `https`.
+    var asksByTLS: Bool {
+        if case .authServer(let authServer) = self { return authServer.usesTLS }
+        return false
+    }
+}
+
+/// A server where mailboxes live.
+package struct Upstream: Sendable, Equatable {
+    package let address: SocketAddress
+    /// What it is called, which its certificate is held to.
+    package let name: String
+
+    package init(address: SocketAddress, name: String) {
+        self.address = address
+        self.name = name
+    }
 }
 
 /// An auth server, as `auth_http` names it.
@@ -69,23 +91,31 @@ package struct AuthServer: Sendable, Equatable {
     package let address: SocketAddress
     /// For the `Host` header: without port, an IPv6 address in brackets, `localhost` for a UNIX socket.
     package let host: [UInt8]
+    /// The same without brackets, which its certificate is held to.
+    package let name: String
     /// Path and query.
     package let uri: [UInt8]
+    /// `https`.
+    package let usesTLS: Bool
 
-    package init(address: SocketAddress, host: [UInt8], uri: [UInt8]) {
+    package init(address: SocketAddress, host: [UInt8], name: String, uri: [UInt8], usesTLS: Bool = false) {
         self.address = address
         self.host = host
+        self.name = name
         self.uri = uri
+        self.usesTLS = usesTLS
     }
 
     fileprivate init(_ call: DirectiveCall) throws(DirectiveFault) {
         let word = call.words[0]
-        if word.value(after: "https://") != nil { throw .notSupported(call.text) }
-        let url = word.value(after: "http://") ?? word
+        let secureURL = word.value(after: "https://")
+        let url = secureURL ?? word.value(after: "http://") ?? word
+        usesTLS = secureURL != nil
         do throws(AddressFault) {
             let text = try AddressText(url.bytes, as: .url)
-            address = try text.first(defaultPort: 80)
+            address = try text.first(defaultPort: usesTLS ? 443 : 80)
             host = address.isUnix ? Array("localhost".utf8) : text.hostText
+            name = text.hostName
             uri = text.uri.first == UInt8(ascii: "/") ? text.uri : Array("/".utf8) + text.uri
         } catch {
             throw .message("\(error.rawValue) in auth_http \"\(url.printed)\"")

@@ -1,5 +1,6 @@
 import Kernel
 import Protocols
+import TLS
 import Telemetry
 
 enum LoginOutcome {
@@ -13,7 +14,8 @@ extension Session {
     /// Connects to the upstream and logs in there for the client.
     func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
         setDeadline(server.timeout, else: .upstreamTimedOut)
-        let upstream = try await connect(to: destination.address)
+        let upstream = try await connect(to: destination.upstream.address)
+        if destination.security == .on { try await handshake(over: upstream, to: destination.upstream) }
         var dialogue = dialogue.makeUpstreamDialogue(with: destination.credentials, to: terms(for: destination))
         while true {
             context.activity = dialogue.activity
@@ -26,6 +28,10 @@ extension Session {
             case .send(let line):
                 upstream.enqueue(line.span)
                 try await flush(upstream)
+            case .startTLS:
+                try await handshake(over: upstream, to: destination.upstream)
+            case .cannotStartTLS(let fault):
+                throw .upstream(level: .error, text: text(of: fault), nil)
             case .accepted(let reply):
                 return .accepted(upstream, reply: reply)
             case .refused(let reply, let saslError) where destination.upstreamDecides:
@@ -69,6 +75,32 @@ extension Session {
         return upstream
     }
 
+    /// Agrees upon TLS with the upstream, which has to show a good certificate where it is verified. Without
+    /// TLS nothing is said to it.
+    private func handshake(over connection: Connection, to upstream: Upstream) async throws(SessionFailure) {
+        guard let settings = server.upstreamTLS else { throw .ours(level: .alert, text: "TLS without its settings", nil) }
+        context.activity = "SSL handshaking to upstream"
+        do throws(TLSError) {
+            connection.begin(
+                try TLSClientConnection(settings, over: connection.source, to: upstream.address, host: upstream.name))
+        } catch {
+            throw .ours(level: .alert, text: error.text, nil)
+        }
+        if let error = try await handshake(over: connection) {
+            let text = error.isAboutCertificate ? "upstream \(error.text)" : error.text
+            throw .upstream(level: error.isClientFault ? .error : .crit, text: text, nil)
+        }
+    }
+
+    private func text(of fault: StartTLSFault) -> String {
+        switch fault {
+        case .notOffered: "upstream does not offer STARTTLS"
+        case .refused(let reply): "upstream refused STARTTLS: \"\(printed(reply))\""
+        case .invalid(let reply): "upstream sent invalid response before STARTTLS: \"\(printed(reply))\""
+        case .saidMore: "upstream sent plaintext after its reply to STARTTLS"
+        }
+    }
+
     private func connectFailure(_ error: KernelError, to address: SocketAddress) -> SessionFailure {
         guard error.call == "connect()" else { return .ours(level: .alert, text: "\(error.call) failed", error) }
         return .upstream(
@@ -82,7 +114,8 @@ extension Session {
         case .unix: nil
         }
         return UpstreamTerms(
-            clientAddress: clientAddress.map { Array($0.utf8) }, upstreamDecides: destination.upstreamDecides)
+            clientAddress: clientAddress.map { Array($0.utf8) }, upstreamDecides: destination.upstreamDecides,
+            startsTLS: destination.security == .startTLS)
     }
 
     private func readReply(from upstream: Connection) async throws(SessionFailure) {

@@ -58,15 +58,22 @@ struct ConnectionHandle: ~Copyable {
         }
         switch outcome(of: status, "SSL_do_handshake()") {
         case .wantsToRead, .wantsToWrite: return .wouldBlock
-        case .ended: return .failed(fail(TLSError("peer closed connection in SSL handshake", isClientFault: true)))
+        case .ended: return .failed(fail(handshakeFailed(TLSError("peer closed connection in SSL handshake", isClientFault: true))))
         case .failed(let error, let reason):
             let text = "peer closed connection in SSL handshake"
-            return .failed(fail(reason.map { TLSError("\(text) (\($0.reason))", isClientFault: error.isClientFault) } ?? error))
+            let cause = reason.map { TLSError("\(text) (\($0.reason))", isClientFault: error.isClientFault) } ?? error
+            return .failed(fail(handshakeFailed(cause)))
         }
     }
 
     /// What remains to be done when a handshake has just ended well.
     func handshakeEnded() {}
+
+    /// What remains to be done when one has failed, and what is to be said of it.
+    func handshakeFailed(_ error: TLSError) -> TLSError { error }
+
+    /// Whether a session of before goes on, which spares both sides the certificate.
+    package var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
 
     // MARK: Bytes
 

@@ -26,9 +26,6 @@ package import Kernel
         SSL_get_servername(handle.pointer, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) }
     }
 
-    /// Whether the client has come back to a session of before, which spares both sides the certificate.
-    package var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
-
     // MARK: The client's certificate
 
     /// What came of asking for it. It is kept in the session, so a resumed one still knows.
@@ -64,7 +61,7 @@ package import Kernel
         let policy = context.clientVerification
         if policy == .off { return nil }
         if let fault = certificateFault, !(policy == .optionalWithoutAuthority && fault.isUnknownIssuer) {
-            return .certificateError("(\(fault.number):\(fault.reason))")
+            return .certificateError("\(fault)")
         }
         return policy == .on && certificate == nil ? .missing : nil
     }

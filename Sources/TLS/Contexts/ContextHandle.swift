@@ -16,7 +16,9 @@ struct ContextHandle: ~Copyable {
             pointer,
             CLong(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE)
                 | CLong(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN))
-        SSL_CTX_set_options(pointer, openssl_no_compression | openssl_no_renegotiation)
+        // Whoever leaves without saying so is nothing to complain of (`mail-tls.md`, section 9): what is cut
+        // short is known by the protocol inside.
+        SSL_CTX_set_options(pointer, openssl_no_compression | openssl_no_renegotiation | openssl_ignore_unexpected_eof)
     }
 
     // Connections may outlive this, and what OpenSSL calls back with them.

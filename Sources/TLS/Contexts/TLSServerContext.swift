@@ -35,8 +35,6 @@ package import Kernel
         handle = try ContextHandle()
         self.protocolName = Array(protocolName.utf8)
         let pointer = handle.pointer
-        // A client that leaves without saying so is nothing to complain of (`mail-tls.md`, section 9).
-        SSL_CTX_set_options(pointer, openssl_ignore_unexpected_eof)
         try handle.allow(settings.protocols)
         choice = CertificateChoice(pairs: try Self.pairs(sources, settings.passwordFile, in: handle))
         try handle.setCiphers(settings.ciphers)
@@ -47,7 +45,7 @@ package import Kernel
         warnings = openssl_compress_certificates(pointer, settings.compressesCertificates ? 1 : 0) == 1
             ? [] : ["\"ssl_certificate_compression\" ignored, not supported"]
         builtinSessionCache = settings.builtinSessionCache
-        zone = if let zone = settings.sessionZone { try resumption.zone(zone) } else { nil }
+        zone = if let zone = settings.sessionZone { try resumption.zone(zone, at: settings.$sessionZone.position) } else { nil }
         hasTickets = settings.sendsSessionTickets
         ticketKeySource = try Self.ticketKeys(settings, resumption)
         try setUpResumption(settings, identity: [protocolName, identity])

@@ -21,11 +21,13 @@ package import Kernel
     }
 
     /// The zone of that name: one for all blocks that name it, and the one of before where it has the size.
-    func zone(_ zone: SessionZone) throws(ConfigurationError) -> SharedSessionTable {
+    /// - Parameter position: where it is named.
+    func zone(_ zone: SessionZone, at position: Position? = nil) throws(ConfigurationError) -> SharedSessionTable {
         if let table = zones[zone.name] {
             if table.byteCount == zone.byteCount { return table }
             throw ConfigurationError(
-                "the size \(zone.byteCount) of shared memory zone \"\(zone.name)\" conflicts with already declared size \(table.byteCount)")
+                "the size \(zone.byteCount) of shared memory zone \"\(zone.name)\" conflicts with already declared size \(table.byteCount)",
+                at: position)
         }
         let table: SharedSessionTable
         if let earlier = earlierZones[zone.name], earlier.byteCount == zone.byteCount {

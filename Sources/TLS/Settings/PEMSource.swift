@@ -38,4 +38,13 @@ extension Directive {
     static func tlsFile(_ name: String, in blocks: [Block], sets setting: Property<String?>) -> Directive {
         path(name, in: blocks, sets: setting, relativeTo: .configuration)
     }
+
+    /// A file of passwords, which must be good even where no key needs one.
+    static func passwordFile(_ name: String, in blocks: [Block], sets setting: Property<String?>) -> Directive {
+        custom(name, in: blocks, takes: .exactly(1), sets: setting) { (call) throws(DirectiveFault) in
+            let path = call.paths.resolveBesideConfiguration(call.words[0].text)
+            do throws(ConfigurationError) { _ = try PasswordFile(path) } catch { throw .message(error.message) }
+            return path
+        }
+    }
 }

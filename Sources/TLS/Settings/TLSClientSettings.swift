@@ -1,26 +1,36 @@
 package import Configuration
 
-/// A connection on which we are the client, and the word that its directives begin with.
+/// A connection on which we are the client.
 package protocol TLSLeg: Sendable {
+    /// The word that its directives begin with.
     static var prefix: String { get }
+    /// Whether the server is told by what name we know it, where no file says.
+    static var sendsName: Bool { get }
 }
 
-/// The connection to the upstream.
-package enum UpstreamLeg: TLSLeg { package static let prefix = "proxy_ssl" }
-/// The connection to the auth server.
-package enum AuthServerLeg: TLSLeg { package static let prefix = "auth_http_ssl" }
+/// The connection to the upstream. As in nginx, it hears no name unasked.
+package enum UpstreamLeg: TLSLeg {
+    package static let prefix = "proxy_ssl"
+    package static let sendsName = false
+}
+
+/// The connection to the auth server. Web servers go by names, so it hears the one in its URL.
+package enum AuthServerLeg: TLSLeg {
+    package static let prefix = "auth_http_ssl"
+    package static let sendsName = true
+}
 
 /// How TLS is spoken where we are the client: one family of directives, in the words of nginx's `stream`,
 /// for each such connection.
-package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup {
+package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup, Equatable {
     @Setting package var verifies = false
     @Setting package var verificationDepth = 1
     @Setting package var trustedCertificateFile: String?
     @Setting package var revocationFile: String?
     /// The name that the certificate must have; nil: that of the host.
     @Setting package var name: String?
-    /// Whether the name is told at the start of the handshake.
-    @Setting package var sendsName = false
+    /// Whether the name is told at the start of the handshake; nil: as is the leg's custom.
+    @Setting package var sendsName: Bool?
     @Setting package var certificate: PEMSource?
     @Setting package var certificateKey: PEMSource?
     @Setting package var passwordFile: String?

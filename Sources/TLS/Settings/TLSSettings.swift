@@ -38,7 +38,7 @@ package struct TLSSettings: SettingsGroup {
             .deprecated(inFavorOf: "listen ... ssl"),
         .pemSources("ssl_certificate", in: blocks, sets: \.$certificates),
         .pemSources("ssl_certificate_key", in: blocks, sets: \.$certificateKeys),
-        .tlsFile("ssl_password_file", in: blocks, sets: \.$passwordFile),
+        .passwordFile("ssl_password_file", in: blocks, sets: \.$passwordFile),
         .flag("ssl_certificate_compression", in: blocks, sets: \.$compressesCertificates),
         .tlsFile("ssl_dhparam", in: blocks, sets: \.$dhParametersFile),
         .string("ssl_ecdh_curve", in: blocks, sets: \.$curves),
@@ -68,7 +68,7 @@ package struct TLSSettings: SettingsGroup {
         "ssl_session_cache", in: blocks, takes: .between(1, 2)
     ) { (group, call) throws(DirectiveFault) in
         let words = try SessionCacheWords(call.words)
-        if let zone = words.zone { group.$sessionZone.set(zone) }
+        if let zone = words.zone { group.$sessionZone.set(zone, at: call.position) }
         if let builtin = words.builtin {
             group.$builtinSessionCache.set(builtin)
         } else if !group.$builtinSessionCache.isSet {

@@ -17,7 +17,7 @@ package enum VerificationFault: Error, Equatable, Sendable {
 }
 
 /// What OpenSSL finds wrong with a certificate, by its number.
-struct CertificateFault: Equatable {
+struct CertificateFault: Equatable, CustomStringConvertible {
     let number: CLong
 
     /// The only faults that `optional_no_ca` forgives: nobody we know has issued the certificate.
@@ -33,7 +33,11 @@ struct CertificateFault: Equatable {
     }
 
     var isUnknownIssuer: Bool { Self.unknownIssuer.contains(number) }
+    /// The certificate may be good, but is not for this server.
+    var isAboutName: Bool { [CLong(X509_V_ERR_HOSTNAME_MISMATCH), CLong(X509_V_ERR_IP_ADDRESS_MISMATCH)].contains(number) }
     var reason: String { X509_verify_cert_error_string(number).map { String(cString: $0) } ?? "" }
+    /// `(18:self-signed certificate)`.
+    var description: String { "(\(number):\(reason))" }
 }
 
 extension ContextHandle {

@@ -79,9 +79,8 @@ import Testing
         #expect(martletSchema.refusal(of: text) == message)
     }
 
-    /// Passwords would go in the clear if a file that asks for TLS were served without.
+    /// Who relies on one of these would be served without it.
     @Test(arguments: [
-        ("proxy_ssl on;", "listen 143;", "proxy_ssl on"),
         ("", "listen 25 proxy_protocol;", "listen … proxy_protocol"), ("resolver 127.0.0.1;", "listen 25;", "resolver 127.0.0.1"),
         ("", "listen 25; proxy_protocol on;", "proxy_protocol on"), ("", "listen 25; deny all;", "deny all"),
     ])

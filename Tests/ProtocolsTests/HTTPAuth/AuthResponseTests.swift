@@ -8,11 +8,12 @@ import Testing
     private static let route = "Auth-Server: 192.0.2.7\r\nAuth-Port: 143\r\n"
 
     private static func accepted(
-        _ server: String = "192.0.2.7", _ port: UInt16 = 143, user: String? = nil, password: String? = nil
+        _ server: String = "192.0.2.7", _ port: UInt16 = 143, user: String? = nil, password: String? = nil,
+        security: UpstreamSecurity? = nil
     ) -> Verdict {
         .accepted(
             server: Array(server.utf8), port: port, user: user.map { Array($0.utf8) },
-            password: password.map { Secret(Array($0.utf8)) })
+            password: password.map { Secret(Array($0.utf8)) }, security: security)
     }
 
     private static func refused(
@@ -42,6 +43,9 @@ import Testing
         ("HTTP/1.1 299 Fine by me\r\nAuth-Status:   OK  \r\n" + route + "\r\n", accepted()),
         (ok + route + "Auth-User: else\r\nAuth-Pass: a b:c%20\r\n\r\n", accepted(user: "else", password: "a b:c%20")),
         (ok + route + "Auth-Pass:\r\n\r\n", accepted(password: "")),
+        (ok + route + "Auth-SSL: off\r\n\r\n", accepted(security: .off)),
+        (ok + route + "auth-ssl:on\r\n\r\n", accepted(security: .on)),
+        (ok + route + "Auth-SSL: starttls\r\nAuth-SSL: starttls\r\n\r\n", accepted(security: .startTLS)),
         (ok + route + route + "Auth-Status: OK\r\n\r\n", accepted()),
         (ok + "X_Trace.id: 1:2\r\nSet-Cookie: a=b; c\r\nNothing\r\n" + route + "\r\n", accepted()),
         (ok + "X: " + String(repeating: "x", count: 16_000) + "\r\n" + route + "\r\n", accepted()),
@@ -98,6 +102,10 @@ import Testing
         (ok + "Auth-Port: 143\r\n\r\n", "did not send server or port"),
         (ok + "Auth-Server:\r\nAuth-Port: 143\r\n\r\n", "did not send server or port"),
         (ok + "Auth-Server: a.example\r\nAuth-Port: 143\r\n\r\n", "sent invalid server address:\"a.example\""),
+        (ok + route + "Auth-SSL: yes\r\n\r\n", "sent invalid upstream security:\"yes\""),
+        (ok + route + "Auth-SSL: ON\r\n\r\n", "sent invalid upstream security:\"ON\""),
+        (ok + route + "Auth-SSL:\r\n\r\n", "sent invalid upstream security:\"\""),
+        (ok + route + "Auth-SSL: on\r\nAuth-SSL: off\r\n\r\n", "sent contradictory \"auth-ssl\" headers in response"),
         (ok + "Auth-Server: 192.0.2.7\r\nAuth-Port: 0\r\n\r\n", "sent invalid server port:\"0\""),
         (ok + "Auth-Server: 192.0.2.7\r\nAuth-Port: 65536\r\n\r\n", "sent invalid server port:\"65536\""),
         (ok + "Auth-Server: 192.0.2.7\r\nAuth-Port: +25\r\n\r\n", "sent invalid server port:\"+25\""),
@@ -238,7 +246,7 @@ import Testing
                     Issue.record("\(byteCount) of \(bytes)")
                     return
                 }
-                guard case .accepted(_, let port, _, _) = answer.verdict else { continue }
+                guard case .accepted(_, let port, _, _, _) = answer.verdict else { continue }
                 #expect(port > 0 && bytes.starts(with: "HTTP/".utf8))
                 let cut = Array(bytes.prefix(Int(random.next() % UInt64(byteCount))))
                 if case .complete(let answer, _) = AuthResponse.parse(cut.span, isEnd: true), case .accepted = answer.verdict {

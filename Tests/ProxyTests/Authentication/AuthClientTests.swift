@@ -17,7 +17,7 @@ import Testing
         init(room: Int = 200, connections: Int = 64) throws {
             server = try LoopServer()
             worker = try .withRoom(for: room)
-            client = AuthClient(server.address, worker: worker, maximumConnections: connections)
+            client = AuthClient(AuthPeer(address: server.address), worker: worker, maximumConnections: connections)
         }
 
         func ask(_ word: String) -> Proxy.AuthQuestion { client.ask(Secret(Array("\(word)\n".utf8).span), waiter: waiter) }
@@ -145,7 +145,7 @@ import Testing
     @Test func `a connection that is only kept makes room for one that is needed`() throws {
         try onLoop {
             let bench = try Bench(room: 1)
-            let client = bench.worker.authClient(for: bench.server.address)
+            let client = bench.worker.authClient(for: AuthPeer(address: bench.server.address))
             let question = client.ask(Secret(Array("a\n".utf8).span), waiter: Waiter())
             try bench.hear(["a\n"])
             #expect(!bench.worker.takeConnection())

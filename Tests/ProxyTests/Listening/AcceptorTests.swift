@@ -16,8 +16,11 @@ import Testing
         let acceptor: Acceptor
         let address: SocketAddress
 
-        init(room: Int, acceptsMany: Bool = false, sharing: Acceptor.Sharing = .alone, isOwn: Bool = false) throws {
-            let text = "events {} mail { server_name mx; server { listen 110; auth_http 127.0.0.1:1; } }"
+        /// - Parameter more: behind the port in its `listen`, and other directives of the server.
+        init(
+            room: Int, acceptsMany: Bool = false, more: String = ";", sharing: Acceptor.Sharing = .alone, isOwn: Bool = false
+        ) throws {
+            let text = "events {} mail { server_name mx; server { auth_http 127.0.0.1:1; listen 110\(more) } }"
             let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
             let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
@@ -86,6 +89,17 @@ import Testing
             let third = try bench.connect()
             try runLoop { !third.heard.isEmpty }
             #expect(third.heard == "+OK POP3 ready\r\n")
+            try bench.close()
+        }
+    }
+
+    @Test func `who finds no room and awaits TLS hears nothing in the clear`() throws {
+        let certificate = try Certificates.shared()[.ecdsa]
+        try onLoop {
+            let bench = try Bench(room: 0, more: " ssl; \(certificate.directives)")
+            let client = try bench.connect()
+            try runLoop { client.hasEnded }
+            #expect(client.heard.isEmpty)
             try bench.close()
         }
     }

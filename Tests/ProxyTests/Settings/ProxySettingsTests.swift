@@ -1,5 +1,6 @@
 import Configuration
 import Kernel
+import Protocols
 import TestSupport
 import Testing
 
@@ -28,6 +29,12 @@ import Testing
         #expect(settings.timeout == .seconds(5) && settings.sendsXCLIENT == true && !settings.authenticatesSMTP)
     }
 
+    @Test(arguments: [("", UpstreamSecurity.off), ("proxy_ssl off;", .off), ("proxy_ssl on;", .on), ("proxy_ssl STARTTLS;", .startTLS)])
+    func `proxy_ssl says whether upstreams are spoken to by TLS, and from when on`(_ text: String, _ security: UpstreamSecurity) throws {
+        #expect(try Self.schema.settings(text, in: .server)[ProxySettings.self].security == security)
+        #expect(try Self.schema.settings(mail: text, server: "")[ProxySettings.self].security == security)
+    }
+
     @Test func `what is off needs nothing, and an old proxy on says nothing`() {
         let directives = "proxy on; proxy_protocol off; proxy_ssl off; proxy_client_id off;"
         #expect(Self.schema.refusal(directives, in: .server) == "ok")
@@ -47,8 +54,7 @@ import Testing
         ("proxy_protocol on;", #""proxy_protocol on" is not supported by this version of martlet"#),
         ("proxy_protocol v2;", #""proxy_protocol v2" is not supported by this version of martlet"#),
         ("proxy_ssl yes;", #"invalid value "yes""#),
-        ("proxy_ssl on;", #""proxy_ssl on" is not supported by this version of martlet"#),
-        ("proxy_ssl starttls;", #""proxy_ssl starttls" is not supported by this version of martlet"#),
+        ("proxy_ssl on; proxy_ssl on;", #""proxy_ssl" directive is duplicate"#),
         ("proxy_client_id on;", #""proxy_client_id on" is not supported by this version of martlet"#),
         ("xclient on; xclient on;", #""xclient" directive is duplicate"#),
     ])

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Proxy
 
-private let schema = Schema(groups: [ListenSettings.self, RouteSettings.self])
+private let schema = Schema(groups: [ListenSettings.self, RouteSettings.self, ProxySettings.self])
 private let listen = "listen 143; "
 
 private func route(mail: String = "", server: String, listen: String = listen) throws -> Route? {
@@ -29,15 +29,52 @@ private func route(mail: String = "", server: String, listen: String = listen) t
     ])
     func `auth_http names an address, a host for the header and a URI`(_ text: String, _ address: String, _ host: String, _ uri: String) throws {
         guard case .authServer(let server) = try route(server: "auth_http \(text);") else { throw Missing() }
-        #expect(server.address.description == address)
+        #expect(server.address.description == address && !server.usesTLS)
         #expect(server.host == Array(host.utf8) && server.uri == Array(uri.utf8))
+    }
+
+    @Test(arguments: [
+        ("https://127.0.0.1", "127.0.0.1:443", "127.0.0.1", "127.0.0.1", "/"),
+        ("https://localhost:8443/auth?x", "LOCALHOST:8443", "localhost", "localhost", "/auth?x"),
+        ("https://[::1]/a", "[::1]:443", "[::1]", "::1", "/a"),
+        ("https://unix:/run/auth:/check", "unix:/run/auth", "localhost", "localhost", "/check"),
+    ])
+    func `https has the auth server asked by TLS, under the name in its URL`(
+        _ text: String, _ address: String, _ host: String, _ name: String, _ uri: String
+    ) throws {
+        guard case .authServer(let server) = try route(server: "auth_http \(text);") else { throw Missing() }
+        let localhost = try #require(NameLookup.addresses(of: "localhost", port: 8443).first)
+        #expect(server.address.description == address.replacing("LOCALHOST:8443", with: localhost.description) && server.usesTLS)
+        #expect(server.host == Array(host.utf8) && server.name == name && server.uri == Array(uri.utf8))
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:1", "127.0.0.1"), ("[::1]:1", "::1"), ("localhost:1", "localhost"), ("unix:/run/imap", "localhost"),
+    ])
+    func `an upstream is called what proxy_pass calls it`(_ text: String, _ name: String) throws {
+        guard case .upstream(let upstream) = try route(server: "proxy_pass \(text);") else { throw Missing() }
+        #expect(upstream.name == name)
+    }
+
+    @Test(arguments: [
+        ("listen 143;", "on", "127.0.0.1:993"), ("listen 110;", "on", "127.0.0.1:995"), ("listen 587;", "on", "127.0.0.1:465"),
+        ("listen 143;", "starttls", "127.0.0.1:143"), ("listen 995;", "starttls", "127.0.0.1:110"),
+        ("listen 25;", "starttls", "127.0.0.1:25"), ("listen 993;", "off", "127.0.0.1:143"),
+    ])
+    func `an upstream without a port has that of TLS where TLS begins at once`(_ listen: String, _ word: String, _ address: String) throws {
+        guard case .upstream(let own) = try route(mail: "proxy_ssl \(word);", server: "proxy_pass 127.0.0.1;", listen: listen),
+            case .upstream(let inherited) = try route(mail: "proxy_pass 127.0.0.1;", server: "proxy_ssl \(word);", listen: listen),
+            case .upstream(let other) = try route(server: "proxy_pass 127.0.0.1:1; proxy_ssl \(word);", listen: listen)
+        else { throw Missing() }
+        #expect(own.address.description == address && inherited.address.description == address)
+        #expect(other.address.port == 1)
     }
 
     @Test func `a name is its first address`() throws {
         let first = try #require(NameLookup.addresses(of: "localhost", port: 8000).first)
-        let expected = AuthServer(address: first, host: Array("localhost".utf8), uri: Array("/a".utf8))
+        let expected = AuthServer(address: first, host: Array("localhost".utf8), name: "localhost", uri: Array("/a".utf8))
         #expect(try route(server: "auth_http localhost:8000/a;") == .authServer(expected))
-        #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(first))
+        #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(Upstream(address: first, name: "localhost")))
     }
 
     @Test(arguments: [
@@ -51,7 +88,9 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         ("auth_http unix:;", #"no path in the unix domain socket in auth_http "unix:""#),
         ("auth_http unix::/a;", #"no path in the unix domain socket in auth_http "unix::/a""#),
         (#"auth_http "127.0.0.1/a b";"#, #"invalid URI in auth_http "127.0.0.1/a b""#),
-        ("auth_http https://127.0.0.1/;", #""auth_http https://127.0.0.1/" is not supported by this version of martlet"#),
+        ("auth_http https://;", #"no host in auth_http """#),
+        ("auth_http https://no..host/a;", #"host not found in auth_http "no..host/a""#),
+        ("auth_http HTTPS://127.0.0.1/;", #"invalid port in auth_http "HTTPS://127.0.0.1/""#),
         ("auth_http a b;", #"invalid number of arguments in "auth_http" directive"#),
         ("proxy_pass no..host;", #"host not found in upstream "no..host""#),
         ("proxy_pass 127.0.0.1:65536;", #"invalid port in upstream "127.0.0.1:65536""#),
@@ -76,13 +115,13 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         guard case .upstream(let own) = try route(server: "proxy_pass \(text);", listen: listen),
             case .upstream(let inherited) = try route(mail: "proxy_pass \(text);", server: "", listen: listen)
         else { throw Missing() }
-        #expect(own.description == address && inherited.description == address)
+        #expect(own.address.description == address && inherited.address.description == address)
     }
 
     @Test func `a server's own route takes the place of either kind that it would inherit`() throws {
-        let upstream = Route.upstream(.ipv4(0x7f00_0001, port: 1))
+        let upstream = Route.upstream(Upstream(address: .ipv4(0x7f00_0001, port: 1), name: "127.0.0.1"))
         let authServer = Route.authServer(
-            AuthServer(address: .ipv4(0x7f00_0001, port: 80), host: Array("127.0.0.1".utf8), uri: Array("/b".utf8)))
+            AuthServer(address: .ipv4(0x7f00_0001, port: 80), host: Array("127.0.0.1".utf8), name: "127.0.0.1", uri: Array("/b".utf8)))
         #expect(try route(mail: "auth_http 127.0.0.2/a;", server: "proxy_pass 127.0.0.1:1;") == upstream)
         #expect(try route(mail: "proxy_pass 127.0.0.2;", server: "auth_http 127.0.0.1/b;") == authServer)
         #expect(try route(mail: "auth_http 127.0.0.1/b;", server: "") == authServer)

@@ -46,7 +46,7 @@ import Testing
          #"SSL_CONF_cmd("Nonsense", "x") failed (SSL: error:0A000182:SSL routines::unknown cmd name:cmd=Nonsense)"#),
         (pair + "ssl_dhparam FOLDER/rsa.pem;",
          #"PEM_read_bio_DHparams("FOLDER/rsa.pem") failed (SSL: error:0480006C:PEM routines::no start line:Expecting: DH PARAMETERS)"#),
-        (pair + "ssl_password_file FOLDER/gone;", #"open() "FOLDER/gone" failed (2: No such file or directory)"#),
+        (pair + "ssl_password_file FOLDER/gone;", #"open() "FOLDER/gone" failed (2: No such file or directory) in /etc/martlet/m.conf:1"#),
     ]
 
     @Test(arguments: refusals)
@@ -66,7 +66,7 @@ import Testing
         #expect(try with("wrong\n").hasPrefix(#"cannot load certificate key "FOLDER/locked.key": PEM_read_bio_PrivateKey() failed (SSL: "#))
         #expect(try refusal(directives).hasPrefix(#"cannot load certificate key "FOLDER/locked.key": PEM_read_bio_PrivateKey() failed (SSL: "#))
         let long = String(repeating: "x", count: 4096)
-        #expect(try with("\(long)\ns3cret\n") == #"too long line in "\#(workspace.file("passwords"))""#)
+        #expect(try with("\(long)\ns3cret\n") == #"too long line in "\#(workspace.file("passwords"))" in /etc/martlet/m.conf:1"#)
         #expect(try with("\(long.dropLast())\ns3cret\n") == "ok")
     }
 

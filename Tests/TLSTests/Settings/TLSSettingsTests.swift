@@ -19,11 +19,11 @@ private let schema = Schema(groups: [TLSSettings.self])
         let settings = try schema.settings(
             """
             ssl_certificate a.pem; ssl_certificate /b.pem; ssl_certificate data:PEM; ssl_certificate_key k; \
-            ssl_password_file p; ssl_dhparam d; ssl_client_certificate c; ssl_trusted_certificate /t; ssl_crl r; \
+            ssl_dhparam d; ssl_client_certificate c; ssl_trusted_certificate /t; ssl_crl r; \
             ssl_session_ticket_key x; ssl_session_ticket_key /y;
             """, in: .mail)[TLSSettings.self]
         #expect(settings.certificates == [.file("/etc/martlet/a.pem"), .file("/b.pem"), .data(Array("PEM".utf8))])
-        #expect(settings.certificateKeys == [.file("/etc/martlet/k")] && settings.passwordFile == "/etc/martlet/p")
+        #expect(settings.certificateKeys == [.file("/etc/martlet/k")])
         #expect(settings.dhParametersFile == "/etc/martlet/d" && settings.clientCertificateFile == "/etc/martlet/c")
         #expect(settings.trustedCertificateFile == "/t" && settings.revocationFile == "/etc/martlet/r")
         #expect(settings.sessionTicketKeyFiles == ["/etc/martlet/x", "/y"])
@@ -51,7 +51,8 @@ private let schema = Schema(groups: [TLSSettings.self])
     @Test(arguments: [
         ("ssl_certificate engine:e:1;", #""ssl_certificate engine:e:1" is not supported by this version of martlet"#),
         ("ssl_certificate_key store:u;", #""ssl_certificate_key store:u" is not supported by this version of martlet"#),
-        ("ssl_password_file a; ssl_password_file b;", #""ssl_password_file" directive is duplicate"#),
+        ("ssl_password_file /dev/null; ssl_password_file /dev/null;", #""ssl_password_file" directive is duplicate"#),
+        ("ssl_password_file a;", #"open() "/etc/martlet/a" failed (2: No such file or directory)"#),
         ("ssl_protocols TLSv1.4;", #"invalid value "TLSv1.4""#),
         ("ssl_prefer_server_ciphers 1;", #"invalid value "1" in "ssl_prefer_server_ciphers" directive, it must be "on" or "off""#),
         ("ssl_session_timeout 1ms;", #""ssl_session_timeout" directive invalid value"#),
@@ -131,7 +132,7 @@ private let schema = Schema(groups: [TLSSettings.self])
     }
 
     private func check<Leg>(_ settings: TLSClientSettings<Leg>) {
-        #expect(settings.verifies && settings.verificationDepth == 2 && settings.sendsName && settings.name == "n")
+        #expect(settings.verifies && settings.verificationDepth == 2 && settings.sendsName == true && settings.name == "n")
         #expect(settings.trustedCertificateFile == "/etc/martlet/t" && settings.revocationFile == "/r")
         #expect(settings.certificate == .file("/etc/martlet/c") && settings.certificateKey == .data(Array("K".utf8)))
         #expect(settings.passwordFile == "/etc/martlet/p" && settings.protocols == [.tls13] && settings.ciphers == "A")

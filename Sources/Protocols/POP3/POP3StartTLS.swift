@@ -1,0 +1,36 @@
+/// `STLS` at a POP3 upstream (RFC 2595, section 4). Whether it is offered, the answer tells as well as a list would.
+struct POP3StartTLS: StartTLSPrelude {
+    static let greetingUnderTLS = "+OK\r\n"
+
+    private enum State: Sendable { case awaitingGreeting, awaitingReply }
+
+    private var state = State.awaitingGreeting
+
+    var activity: String {
+        switch state {
+        case .awaitingGreeting: "reading response from upstream"
+        case .awaitingReply: "sending STLS to upstream"
+        }
+    }
+
+    mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+        guard case .complete(let reply, let byteCount) = POP3Reply.parse(input) else {
+            return UpstreamStep(byteCount: 0, input.count > POP3UpstreamDialogue.maxLineLength ? .tooLong : .awaitInput)
+        }
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+    }
+
+    private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
+        switch (state, reply) {
+        case (.awaitingGreeting, .ok):
+            state = .awaitingReply
+            return .send(Secret(Array("STLS\r\n".utf8).span))
+        case (.awaitingReply, .ok):
+            return .startTLS
+        case (.awaitingReply, .error):
+            return .cannotStartTLS(.refused(reply: line))
+        default:
+            return .cannotStartTLS(.invalid(reply: line))
+        }
+    }
+}
