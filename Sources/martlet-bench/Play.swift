@@ -20,7 +20,9 @@ import Kernel
         on address: SocketAddress, as role: Role, _ serve: @escaping @LoopActor (Wire) async throws(Fault) -> Void
     ) throws(Fault) {
         do {
-            let socket = try ListeningSocket.bind(address, backlog: 4096)
+            var options = ListeningSocket.Options()
+            options.backlog = 4096
+            let socket = try ListeningSocket.bind(address, options)
             let source = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             let entry = Entry(source) { descriptor in
                 self.start { () throws(Fault) in try await serve(try Wire(descriptor, of: role)) }

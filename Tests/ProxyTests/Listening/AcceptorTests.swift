@@ -18,7 +18,7 @@ import Testing
 
         /// - Parameter more: behind the port in its `listen`, and other directives of the server.
         init(
-            room: Int, acceptsMany: Bool = false, sharing: Acceptor.Sharing = .alone, isOwn: Bool = false, more: String = ";"
+            room: Int, acceptsMany: Bool = false, more: String = ";", sharing: Acceptor.Sharing = .alone, isOwn: Bool = false
         ) throws {
             let text = "events {} mail { server_name mx; server { auth_http 127.0.0.1:1; listen 110\(more) } }"
             let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
