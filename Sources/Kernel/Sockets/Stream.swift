@@ -26,6 +26,8 @@ extension EventSource {
 
     /// Why a connection that became writable is none, or nil where it is one.
     package func connectFault() -> KernelError? {
+        // One that has failed has hung up, too, which spares all others the question.
+        guard hasHungUp else { return nil }
         var number: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
         getsockopt(self.number, SOL_SOCKET, SO_ERROR, &number, &length)

@@ -48,9 +48,12 @@ import TLS
 
     /// Ends this side's sending; the other side may go on.
     func endSending() {
-        tls?.endSending()
+        sayGoodbye()
         source.endSending()
     }
+
+    /// Says under TLS that nothing more comes. In the clear, to end is to say so.
+    func sayGoodbye() { tls?.endSending() }
 
     // MARK: TLS
 

@@ -16,8 +16,10 @@ import Telemetry
         var stuck: ByteQueue
         /// `from` has ended its sending.
         var hasEnded = false
-        /// That has been passed on to `to`.
+        /// All that it has sent has been passed on to `to`.
         var isDone = false
+        /// And `to` knows that it was all.
+        var isEndPassedOn = false
     }
 
     private let worker: WorkerServices
@@ -68,7 +70,9 @@ import Telemetry
     private func pump() {
         advance(&fromClient)
         advance(&fromUpstream)
-        if fromClient.isDone && fromUpstream.isDone { return end("proxied session done") }
+        if fromClient.isDone && fromUpstream.isDone { return finish() }
+        passOnEnd(of: &fromClient)
+        passOnEnd(of: &fromUpstream)
         if isClosing && !isHurried {
             isHurried = true
             timer.start(after: halfCloseLimit)
@@ -80,7 +84,10 @@ import Telemetry
         for _ in 0..<Self.readsPerTurn where !flow.isDone {
             deliverStuck(&flow)
             guard flow.stuck.isEmpty, !flow.isDone else { return }
-            if flow.hasEnded { return finish(&flow) }
+            if flow.hasEnded {
+                flow.isDone = true
+                return
+            }
             guard flow.from.isReadable else { return }
             switch flow.from.receive(into: worker.buffer) {
             case .moved(let count):
@@ -93,15 +100,23 @@ import Telemetry
     }
 
     /// Everything that `from` has sent is on its way: the other side is told that there is no more.
-    private func finish(_ flow: inout Flow) {
-        flow.isDone = true
+    private func passOnEnd(of flow: inout Flow) {
+        guard flow.isDone, !flow.isEndPassedOn else { return }
+        flow.isEndPassedOn = true
         flow.to.endSending()
+    }
+
+    /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.
+    private func finish() {
+        for flow in [fromClient, fromUpstream] where !flow.isEndPassedOn { flow.to.sayGoodbye() }
+        end("proxied session done")
     }
 
     /// `to` takes nothing any longer. What it has sent itself is still delivered, by the other flow.
     private func giveUp(_ flow: inout Flow) {
         flow.hasEnded = true
         flow.isDone = true
+        flow.isEndPassedOn = true
         flow.stuck.removeAll()
     }
 
