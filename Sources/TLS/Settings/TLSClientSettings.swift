@@ -52,7 +52,7 @@ package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup, Equatable {
             .flag("\(leg)_server_name", in: blocks, sets: \.$sendsName),
             .pemSource("\(leg)_certificate", in: blocks, sets: \.$certificate),
             .pemSource("\(leg)_certificate_key", in: blocks, sets: \.$certificateKey),
-            .passwordFile("\(leg)_password_file", in: blocks, sets: \.$passwordFile),
+            .tlsFile("\(leg)_password_file", in: blocks, sets: \.$passwordFile),
             .bitmask("\(leg)_protocols", of: TLSVersion.keywords, in: blocks, sets: \.$protocols),
             .string("\(leg)_ciphers", in: blocks, sets: \.$ciphers),
             .pairs("\(leg)_conf_command", in: blocks, sets: \.$openSSLCommands),
