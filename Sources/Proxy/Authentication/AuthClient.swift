@@ -243,6 +243,8 @@ import TLS
             hasAnswerBegun = true
             guard readAnswers() else { return }
         }
+        // Under TLS, sending may have had to wait for what has just been read.
+        connection.flush()
         if connection.isAtEnd || connection.isBroken { connectionEnded() }
     }
 

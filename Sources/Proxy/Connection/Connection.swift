@@ -27,8 +27,8 @@ import TLS
     }
 
     var isOpen: Bool { source.isOpen }
-    var isReadable: Bool { source.isReadable || tls?.hasBufferedInput ?? false }
-    var isWritable: Bool { source.isWritable }
+    var isReadable: Bool { tls?.isReadable ?? source.isReadable }
+    var isWritable: Bool { tls?.isWritable ?? source.isWritable }
     /// The other side has ended its sending, or is gone; what it sent before may still be unread.
     var hasHungUp: Bool { source.hasHungUp }
     var canRead: Bool { isReadable && !isAtEnd && !isBroken }

@@ -128,7 +128,7 @@ import Telemetry
             while sent < bytes.count && to.isWritable {
                 switch to.send(bytes.extracting(sent..<bytes.count)) {
                 case .moved(let more): sent += more
-                case .wouldBlock: break
+                case .wouldBlock: return true
                 case .closed, .failed: return false
                 }
             }
@@ -158,8 +158,9 @@ import Telemetry
         fromClient.hasEnded || fromUpstream.hasEnded || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
     }
 
+    /// What is stuck may have come free by what was read from the side that it is for.
     private func canGoOn(_ flow: Flow) -> Bool {
-        !flow.isDone && flow.from.isReadable && (flow.stuck.isEmpty || flow.to.isWritable)
+        !flow.isDone && (flow.stuck.isEmpty ? flow.from.isReadable : flow.to.isWritable)
     }
 
     private func scheduleNextTurn() {

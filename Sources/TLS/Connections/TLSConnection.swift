@@ -31,6 +31,11 @@ struct ConnectionHandle: ~Copyable {
     /// Whether bytes have been taken from the stream, or an end, that it will not tell of any more: then
     /// waiting for it would be wrong, and the next `receive` yields them.
     package private(set) var hasBufferedInput = false
+    /// A message between the two TLS has come in part, such as new keys, and OpenSSL sends nothing before it has
+    /// the rest: to wait for the stream to take something would be to wait for what is already so.
+    private var sendsAfterReading = false
+    /// OpenSSL has to answer such a message before it reads on, and the stream takes nothing.
+    private var readsAfterSending = false
 
     /// How a handshake stands.
     package enum Progress: Equatable { case done, wouldBlock, failed(TLSError) }
@@ -43,6 +48,11 @@ struct ConnectionHandle: ~Copyable {
     }
 
     package var source: EventSource { stream.source }
+
+    /// Whether `receive` may get any further than it did.
+    package var isReadable: Bool { readsAfterSending ? source.isWritable : source.isReadable || hasBufferedInput }
+    /// Whether `send` may get any further than it did.
+    package var isWritable: Bool { sendsAfterReading ? source.isReadable : source.isWritable }
 
     // MARK: Handshake
 
@@ -79,7 +89,7 @@ struct ConnectionHandle: ~Copyable {
 
     /// Decrypts into the front of the buffer what has come, up to `limit` bytes.
     ///
-    /// As with a plain stream, `.wouldBlock` leaves its `isReadable` false. What broke the connection is
+    /// As with a plain stream, `.wouldBlock` leaves `isReadable` false. What broke the connection is
     /// in `fault`.
     package func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
         if hasEnded { return .closed }
@@ -92,6 +102,8 @@ struct ConnectionHandle: ~Copyable {
     /// Records are read until the space is full or nothing is left.
     private func receive(into space: UnsafeMutableRawBufferPointer) -> Transfer {
         var count = 0
+        readsAfterSending = false
+        defer { if SSL_in_init(handle.pointer) == 0 { sendsAfterReading = false } }
         ErrorQueue.clear()
         while count < space.count {
             var size = 0
@@ -116,11 +128,8 @@ struct ConnectionHandle: ~Copyable {
             hasBufferedInput = true
             return .closed
         case .wantsToWrite:
-            // Only a new handshake would have to answer before it reads on, and there is none. Keys that the
-            // other side changes are answered with the next that is sent.
-            hasBufferedInput = true
-            fail(TLSError("SSL_read() failed", isClientFault: true))
-            return .failed(KernelError("SSL_read()", KernelError.protocolFault))
+            readsAfterSending = true
+            return .wouldBlock
         case .failed(let error, let reason):
             hasBufferedInput = true
             fail(error)
@@ -128,17 +137,21 @@ struct ConnectionHandle: ~Copyable {
         }
     }
 
-    /// Encrypts and sends as much as the kernel takes. After `.wouldBlock` the same bytes must come again,
-    /// from wherever they are by then, since some of them may be on their way already.
+    /// Encrypts and sends as much as the kernel takes. After `.wouldBlock`, which leaves `isWritable` false, the
+    /// same bytes must come again, from wherever they are by then, since some of them may be on their way already.
     package func send(_ bytes: Span<UInt8>) -> Transfer {
         if fault != nil { return .closed }
         if bytes.isEmpty { return .moved(0) }
+        sendsAfterReading = false
         ErrorQueue.clear()
         var count = 0
         let status = bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
         if status == 1 { return .moved(count) }
         switch outcome(of: status, "SSL_write()") {
-        case .wantsToRead, .wantsToWrite: return .wouldBlock
+        case .wantsToWrite: return .wouldBlock
+        case .wantsToRead:
+            sendsAfterReading = true
+            return .wouldBlock
         case .ended: return .closed
         case .failed(let error, let reason):
             fail(error)
