@@ -24,6 +24,7 @@ static const uint64_t openssl_no_tls1_1 = SSL_OP_NO_TLSv1_1;
 static const uint64_t openssl_no_tls1_2 = SSL_OP_NO_TLSv1_2;
 static const uint64_t openssl_no_tls1_3 = SSL_OP_NO_TLSv1_3;
 static const uint64_t openssl_no_compression = SSL_OP_NO_COMPRESSION;
+static const uint64_t openssl_cleanse_plaintext = SSL_OP_CLEANSE_PLAINTEXT;
 static const uint64_t openssl_no_renegotiation = SSL_OP_NO_RENEGOTIATION;
 static const uint64_t openssl_no_ticket = SSL_OP_NO_TICKET;
 static const uint64_t openssl_server_preference = SSL_OP_CIPHER_SERVER_PREFERENCE;

@@ -32,6 +32,7 @@ extension ContextHandle {
     borrowing func bindSessions(to settings: TLSSettings, _ pairs: [CertificatePair], identity: [String]) throws(ConfigurationError) {
         var parts = ["MAIL", "\(settings.clientVerification)", "\(settings.verificationDepth)"].map { Array($0.utf8) }
         parts += identity.map { Array($0.utf8) } + pairs.map(\.digest)
+        if settings.clientVerification != .off { parts += try Self.trustDigests(settings) }
         var index: CInt = 0
         while let name = openssl_client_authority(pointer, index) {
             parts.append(nameDigest(name))
@@ -42,6 +43,18 @@ extension ContextHandle {
         guard SSL_CTX_set_session_id_context(pointer, identifier, CUnsignedInt(identifier.count)) == 1 else {
             throw Self.error("SSL_CTX_set_session_id_context()")
         }
+    }
+
+    /// What decides whose certificate is good: who has been revoked since does not come back by a session.
+    private static func trustDigests(_ settings: TLSSettings) throws(ConfigurationError) -> [[UInt8]] {
+        var digests: [[UInt8]] = []
+        for path in [settings.clientCertificateFile, settings.trustedCertificateFile, settings.revocationFile] {
+            guard let path else { continue }
+            do throws(KernelError) { digests.append(sha256(try Files.read(path))) } catch {
+                throw ConfigurationError(error, of: path)
+            }
+        }
+        return digests
     }
 
     private borrowing func nameDigest(_ name: OpaquePointer) -> [UInt8] {

@@ -13,7 +13,8 @@ package struct ClientCertificate: Equatable, Sendable {
     init(_ certificate: OpaquePointer) {
         subject = text { X509_NAME_print_ex($0, X509_get_subject_name(certificate), 0, openssl_print_rfc2253) }
         issuer = text { X509_NAME_print_ex($0, X509_get_issuer_name(certificate), 0, openssl_print_rfc2253) }
-        serial = text { i2a_ASN1_INTEGER($0, X509_get0_serialNumber(certificate)) }
+        // A long one is printed in lines, each but the last with a backslash at its end.
+        serial = text { i2a_ASN1_INTEGER($0, X509_get0_serialNumber(certificate)) }.filter { $0 != "\\" && $0 != "\n" }
         fingerprint = certificateDigest(certificate, EVP_sha1()).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         pem = text { PEM_write_bio_X509($0, certificate) }
     }
