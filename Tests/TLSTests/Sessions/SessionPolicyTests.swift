@@ -83,6 +83,9 @@ import Testing
             let askingMore = try TLSServerContext(directives + optional + twoCAs, resumption: resumption)
             #expect(try Self.returns(version, from: asking, to: asking))
             #expect(try !Self.returns(version, from: asking, to: askingMore))
+            let revoking = try TLSServerContext(
+                directives + optional + oneCA + "ssl_crl \(authority.file("ca.crl"));", resumption: resumption)
+            #expect(try !Self.returns(version, from: asking, to: revoking))
         }
     }
 
