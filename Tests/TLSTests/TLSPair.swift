@@ -69,6 +69,9 @@ final class TestSession: @unchecked Sendable {
 
     var namedAuthorities: Int { max(0, Int(OPENSSL_sk_num(SSL_get0_peer_CA_list(handle.pointer)))) }
 
+    /// What this side sends from the end of the handshake on, for the test to send in its place.
+    func rawRecords() throws -> RawRecords { RawRecords(secret: try #require(context.secrets["CLIENT_TRAFFIC_SECRET_0"])) }
+
     func renegotiate() -> CInt {
         guard SSL_renegotiate(handle.pointer) == 1 else { return 0 }
         return SSL_do_handshake(handle.pointer)
@@ -79,9 +82,13 @@ final class TestSession: @unchecked Sendable {
 
 @LoopActor private final class TestClientContext {
     let handle: ContextHandle
+    /// What OpenSSL has agreed upon, by its names for it.
+    private(set) var secrets: [String: [UInt8]] = [:]
 
     init(_ habits: ClientHabits) throws {
         handle = try ContextHandle()
+        openssl_set_context_owner(handle.pointer, Unmanaged.passUnretained(self).toOpaque())
+        SSL_CTX_set_keylog_callback(handle.pointer, keepSecret)
         try handle.allow([.tls1, .tls11, .tls12, .tls13])
         SSL_CTX_clear_options(handle.pointer, openssl_no_renegotiation)
         try handle.run(habits.commands.map { NamedValue(name: Word(stringLiteral: $0.0), value: Word(stringLiteral: $0.1)) }, asServer: false)
@@ -92,6 +99,26 @@ final class TestSession: @unchecked Sendable {
             SSL_CTX_use_certificate_chain_file(handle.pointer, authority.file("\(name).pem"))
             SSL_CTX_use_PrivateKey_file(handle.pointer, authority.file("\(name).key"), SSL_FILETYPE_PEM)
         }
+    }
+}
+
+extension TestClientContext {
+    /// Takes a line such as `CLIENT_TRAFFIC_SECRET_0 random secret`, in hex.
+    fileprivate func keep(_ line: String) {
+        let words = line.split(separator: " ")
+        guard words.count == 3 else { return }
+        let digits = Array(words[2])
+        secrets[String(words[0])] = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16)
+        }
+    }
+}
+
+private func keepSecret(_ connection: OpaquePointer?, _ line: UnsafePointer<CChar>?) {
+    guard let owner = openssl_context_owner(SSL_get_SSL_CTX(connection)), let line else { return }
+    nonisolated(unsafe) let place = (owner: owner, line: String(cString: line))
+    LoopActor.assumeIsolated {
+        Unmanaged<TestClientContext>.fromOpaque(place.owner).takeUnretainedValue().keep(place.line)
     }
 }
 
@@ -172,19 +199,26 @@ extension TLSServerContext {
 
     /// Reads whatever one side can read now.
     func drain(_ connection: TLSConnection, atMost limit: Int = SharedBuffer.byteCount) -> (bytes: [UInt8], end: Transfer) {
-        var bytes: [UInt8] = []
-        while true {
-            switch connection.receive(into: buffer, atMost: limit) {
-            case .moved(let count): buffer.withBytes(count) { span in for index in span.indices { bytes.append(span[index]) } }
-            case let end: return (bytes, end)
-            }
-        }
+        connection.hear(through: buffer, atMost: limit)
     }
 
     /// Greets the client, and lets it take its session away.
     func greet(_ text: String = "* OK\r\n") throws -> TestSession? {
         _ = try carry(Array(text.utf8), from: server, to: client)
         return client.session
+    }
+}
+
+extension TLSConnection {
+    /// Reads whatever can be read now.
+    func hear(through buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> (bytes: [UInt8], end: Transfer) {
+        var bytes: [UInt8] = []
+        while true {
+            switch receive(into: buffer, atMost: limit) {
+            case .moved(let count): buffer.withBytes(count) { span in for index in span.indices { bytes.append(span[index]) } }
+            case let end: return (bytes, end)
+            }
+        }
     }
 }
 
@@ -216,6 +250,9 @@ extension TLSServerContext {
         _ = atServer.far.send(bytes.span)
         try runLoop { server.source.isReadable }
     }
+
+    /// What the server understands of what has been brought to it.
+    func heardByServer() -> (bytes: [UInt8], end: Transfer) { server.hear(through: buffer) }
 
     /// Brings bytes to the client.
     func answer(_ bytes: [UInt8]) throws {

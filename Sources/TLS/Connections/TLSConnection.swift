@@ -143,6 +143,9 @@ struct ConnectionHandle: ~Copyable {
         if fault != nil { return .closed }
         if bytes.isEmpty { return .moved(0) }
         sendsAfterReading = false
+        // What OpenSSL reads then may go on past the message that it is after.
+        let readsFirst = SSL_in_init(handle.pointer) != 0
+        defer { if readsFirst && fault == nil { hasBufferedInput = SSL_has_pending(handle.pointer) == 1 } }
         ErrorQueue.clear()
         var count = 0
         let status = bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }

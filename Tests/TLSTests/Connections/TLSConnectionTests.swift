@@ -182,6 +182,47 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// Once OpenSSL has the four bytes that announce a change of keys, it sends nothing before the fifth. To try
+    /// again as long as the socket takes something would be to try for ever.
+    @Test func `half a change of keys holds up what is sent until its rest has come`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let pair = try SplitPair(try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: RawRecords.suite))
+            defer { pair.close() }
+            try pair.shakeHands()
+            var records = try pair.client.rawRecords()
+            try pair.deliver(try records.record(RawRecords.data, [1, 2]) + records.record(RawRecords.handshake, [24, 0, 0, 1]))
+            #expect(pair.heardByServer().bytes == [1, 2])
+            let held = pair.server.send([3, 4].span)
+            #expect(held == .wouldBlock && !pair.server.isWritable && pair.server.source.isWritable && pair.server.fault == nil)
+            try pair.deliver(try records.record(RawRecords.handshake, [0]))
+            #expect(pair.server.isWritable)
+            let sent = pair.server.send([3, 4].span)
+            #expect(sent == .moved(2) && pair.server.isWritable)
+        }
+    }
+
+    /// To send, OpenSSL reads on; and what it has taken from the stream, that does not announce again.
+    @Test func `what comes behind the rest of a change of keys is not forgotten`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let pair = try SplitPair(try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: RawRecords.suite))
+            defer { pair.close() }
+            try pair.shakeHands()
+            var records = try pair.client.rawRecords()
+            try pair.deliver(try records.record(RawRecords.handshake, [24, 0, 0, 1]))
+            #expect(pair.heardByServer().end == .wouldBlock)
+            #expect(pair.server.send([3].span) == .wouldBlock)
+            var rest = try records.record(RawRecords.handshake, [0])
+            try records.changeKeys()
+            rest += try records.record(RawRecords.data, [1, 2])
+            try pair.deliver(rest)
+            #expect(pair.server.send([3].span) == .moved(1))
+            #expect(pair.server.isReadable && !pair.server.source.isReadable)
+            #expect(pair.heardByServer().bytes == [1, 2])
+        }
+    }
+
     @Test(arguments: [
         ("GET / HTTP/1.0\r\n\r\n", "SSL_do_handshake() failed (SSL: error:0A00009C:SSL routines::http request)"),
         ("a LOGIN u p\r\n", "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number)"),
