@@ -128,7 +128,7 @@ import Telemetry
     }
 
     private func refuseToHear() throws(SessionFailure) {
-        guard !client.input.isEmpty else { throw .clientGone(client.fault) }
+        guard !client.input.isEmpty else { throw clientFault }
         let text = client.input.withSpan { bytes in
             bytes.indices.map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
         }
@@ -172,8 +172,8 @@ import Telemetry
     private func readMore() async throws(SessionFailure) {
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
-        if client.isBroken { throw .clientGone(client.fault) }
-        if client.isAtEnd { throw .clientGone(nil) }
+        if client.isBroken { throw clientFault }
+        if client.isAtEnd { throw .clientGone }
     }
 
     /// Tells the client no: after the auth server's pause and with another try, or at once and for good.
@@ -288,15 +288,19 @@ import Telemetry
     func flush(_ connection: Connection) async throws(SessionFailure) {
         connection.flush()
         while !connection.output.isEmpty {
-            if connection.isBroken { throw connection === client ? .clientGone(connection.fault) : upstreamFault(connection) }
+            if connection.isBroken { throw connection === client ? clientFault : upstreamFault(connection) }
             try await wait { connection.isWritable }
             connection.flush()
         }
     }
 
+    /// Why nothing can be said to the client any more, or heard of it.
+    private var clientFault: SessionFailure {
+        client.breakage.map { .clientBroken(text: $0.text, $0.error) } ?? .clientGone
+    }
+
     func upstreamFault(_ connection: Connection) -> SessionFailure {
-        if let error = connection.tlsFault { return .upstream(level: .error, text: error.text, nil) }
-        if let error = connection.fault { return .upstream(level: .error, text: "\(error.call) failed", error) }
-        return .upstream(level: .error, text: "upstream prematurely closed connection", nil)
+        let (text, error) = connection.breakage ?? ("upstream prematurely closed connection", nil)
+        return .upstream(level: .error, text: text, error)
     }
 }

@@ -8,7 +8,9 @@ enum SessionFailure: Error {
     /// The client's own doing: it said goodbye, or one invalid command too many. Words are its dialogue's.
     case finished(farewell: [UInt8])
     /// The client has gone; there is nobody to say anything to.
-    case clientGone(KernelError?)
+    case clientGone
+    /// The same, but not as clients should.
+    case clientBroken(text: String, KernelError?)
     /// The client let the time for its login run out.
     case clientTimedOut
     /// The client spoke before the greeting (`smtp_greeting_delay`).
@@ -33,8 +35,8 @@ enum SessionFailure: Error {
     var record: (level: LogLevel, message: String, reason: String?)? {
         switch self {
         case .finished: nil
-        case .clientGone(nil): nil
-        case .clientGone(let error?): (.info, "\(error.call) failed", error.reason)
+        case .clientGone: nil
+        case .clientBroken(let text, let error): (.info, text, error?.reason)
         case .clientTimedOut: (.info, "client timed out", KernelError("", KernelError.timedOut).reason)
         case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
         case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
@@ -52,7 +54,7 @@ enum SessionFailure: Error {
     func farewell(in dialogue: any ClientDialogue) -> [UInt8] {
         switch self {
         case .finished(let farewell): farewell
-        case .clientGone, .handshakeFailed: []
+        case .clientGone, .clientBroken, .handshakeFailed: []
         case .certificateRefused(let farewell, _): dialogue.farewell(farewell)
         case .clientTimedOut: dialogue.farewell(.timedOut)
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)

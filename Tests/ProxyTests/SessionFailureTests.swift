@@ -13,8 +13,9 @@ import Testing
     /// A failure, its record as the log has it, and what clients of IMAP, POP3 and SMTP hear.
     private static let table: [(failure: SessionFailure, record: String?, farewells: [String])] = [
         (.finished(farewell: Array("bye\r\n".utf8)), nil, ["bye\r\n", "bye\r\n", "bye\r\n"]),
-        (.clientGone(nil), nil, ["", "", ""]),
-        (.clientGone(KernelError("recv()", ECONNRESET)), "info: recv() failed (104: Connection reset by peer)", ["", "", ""]),
+        (.clientGone, nil, ["", "", ""]),
+        (.clientBroken(text: "SSL_read() failed", nil), "info: SSL_read() failed", ["", "", ""]),
+        (.clientBroken(text: "recv() failed", KernelError("recv()", ECONNRESET)), "info: recv() failed (104: Connection reset by peer)", ["", "", ""]),
         (
             .clientTimedOut, "info: client timed out (110: Connection timed out)",
             ["* BYE Login timed out\r\n", "-ERR Login took too long\r\n", "421 4.4.2 mx.example Login took too long\r\n"]

@@ -299,9 +299,10 @@ import TLS
     }
 
     private var breakage: AuthQuestion.Answer {
-        if let fault = connection.tlsFault { return .failed(text: describe(fault.text), nil) }
-        if let error = connection.fault { return .failed(text: "\(error.call) failed", error) }
-        return .failed(text: describe("prematurely closed connection"), nil)
+        guard let (text, error) = connection.breakage else {
+            return .failed(text: describe("prematurely closed connection"), nil)
+        }
+        return .failed(text: error == nil ? describe(text) : text, error)
     }
 
     private func fail(text: String, _ error: KernelError?) {

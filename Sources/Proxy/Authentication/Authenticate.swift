@@ -58,7 +58,7 @@ extension Session {
             case .wait(let duration):
                 try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
-                if client.hasHungUp { throw .clientGone(nil) }
+                if client.hasHungUp { throw .clientGone }
             }
         }
         throw .authServer(text: "auth http server \(authServer.address) sent too many \"WAIT\" answers", nil)

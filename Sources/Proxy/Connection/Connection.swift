@@ -12,8 +12,8 @@ import TLS
     private(set) var output = ByteQueue()
     /// The other side has ended its sending, and all of it has been read.
     private(set) var isAtEnd = false
-    /// The connection broke, and why; nil as a reason where the other side simply went.
-    private(set) var fault: KernelError?
+    /// Why the connection broke; nil where the other side simply went.
+    private var fault: KernelError?
     private(set) var isBroken = false
 
     init(_ source: EventSource) { self.source = source }
@@ -40,11 +40,25 @@ import TLS
 
     /// Reads into the worker's buffer.
     func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
-        tls?.receive(into: buffer, atMost: limit) ?? buffer.fill(from: source, atMost: limit)
+        noting(tls?.receive(into: buffer, atMost: limit) ?? buffer.fill(from: source, atMost: limit))
     }
 
     /// Writes as much as is taken.
-    func send(_ bytes: Span<UInt8>) -> Transfer { tls?.send(bytes) ?? source.send(bytes) }
+    func send(_ bytes: Span<UInt8>) -> Transfer { noting(tls?.send(bytes) ?? source.send(bytes)) }
+
+    private func noting(_ transfer: Transfer) -> Transfer {
+        if case .failed(let error) = transfer {
+            isBroken = true
+            fault = error
+        }
+        return transfer
+    }
+
+    /// What the log says of why the connection broke; nil where the other side simply went.
+    var breakage: (text: String, error: KernelError?)? {
+        if let fault = tls?.fault { return (fault.text, nil) }
+        return fault.map { ("\($0.call) failed", $0) }
+    }
 
     /// Ends this side's sending; the other side may go on.
     func endSending() {
@@ -58,8 +72,6 @@ import TLS
     // MARK: TLS
 
     var isEncrypted: Bool { tls != nil && !isHandshaking }
-    /// What has broken TLS, where that is why the connection is broken.
-    var tlsFault: TLSError? { tls?.fault }
 
     /// Nothing is said in the clear any more, and what was read of it is forgotten.
     func endPlaintext() {
@@ -93,7 +105,7 @@ import TLS
             buffer.wipe(count)
         case .wouldBlock: break
         case .closed: isAtEnd = true
-        case .failed(let error): fail(error)
+        case .failed: break
         }
     }
 
@@ -117,9 +129,8 @@ import TLS
         while !output.isEmpty && isWritable && !isBroken {
             switch output.withSpan({ send($0) }) {
             case .moved(let count): output.consume(count)
-            case .wouldBlock: return
+            case .wouldBlock, .failed: return
             case .closed: isBroken = true
-            case .failed(let error): fail(error)
             }
         }
     }
@@ -129,11 +140,6 @@ import TLS
     func drain(through buffer: SharedBuffer) {
         discardInput()
         if case .moved(let count) = buffer.fill(from: source) { buffer.wipe(count) }
-    }
-
-    private func fail(_ error: KernelError) {
-        isBroken = true
-        fault = error
     }
 
     func close() {

@@ -94,9 +94,20 @@ import Telemetry
                 lastActivity = LoopActor.loop.now
                 forward(count, in: &flow)
             case .wouldBlock: return
-            case .closed, .failed: flow.hasEnded = true
+            case .closed: flow.hasEnded = true
+            case .failed:
+                flow.hasEnded = true
+                report(flow.from.breakage)
             }
         }
+    }
+
+    /// A connection that breaks ends like one that is ended, but for a word in the log.
+    private func report(_ breakage: (text: String, error: KernelError?)?) {
+        guard let breakage else { return }
+        var context = context
+        context.activity = "proxying"
+        log.write(.info, breakage.text, reason: breakage.error?.reason, context: context)
     }
 
     /// Everything that `from` has sent is on its way: the other side is told that there is no more.

@@ -61,7 +61,7 @@ import Testing
             #expect(text(connection.input) == "QUIT" && !connection.isAtEnd && connection.canRead)
             connection.read(through: buffer, limit: 100)
             #expect(text(connection.input) == "QUIT" && connection.isAtEnd && !connection.canRead)
-            #expect(!connection.isBroken && connection.fault == nil)
+            #expect(!connection.isBroken && connection.breakage == nil)
             connection.enqueue(Array("bye".utf8))
             connection.flush()
             #expect(far.hear().bytes == Array("bye".utf8))
@@ -77,7 +77,7 @@ import Testing
             far.close()
             try runLoop { connection.source.hasHungUp }
             connection.read(through: SharedBuffer(), limit: 100)
-            #expect(connection.isBroken && connection.fault == KernelError("recv()", ECONNRESET))
+            #expect(connection.isBroken && connection.breakage?.error == KernelError("recv()", ECONNRESET))
             #expect(!connection.canRead)
             connection.close()
         }
@@ -89,7 +89,7 @@ import Testing
             far.close()
             connection.enqueue([1, 2])
             connection.flush()
-            #expect(connection.isBroken && connection.fault == nil)
+            #expect(connection.isBroken && connection.breakage == nil)
             #expect(connection.output.count == 2)
             connection.close()
         }
