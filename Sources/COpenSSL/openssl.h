@@ -78,6 +78,10 @@ static inline void *openssl_context_owner(const SSL_CTX *context) { return SSL_C
 /* The owner that a connection leads back to. */
 static inline void openssl_set_connection_owner(SSL *connection, void *owner) { SSL_set_app_data(connection, owner); }
 static inline void *openssl_connection_owner(const SSL *connection) { return SSL_get_app_data(connection); }
+/* Tells what takes the connection's messages whose they are. */
+static inline void openssl_set_message_owner(SSL *connection, void *owner) {
+    (void)SSL_set_msg_callback_arg(connection, owner);
+}
 static inline int openssl_set_server_name(SSL *connection, const char *name) {
     return (int)SSL_set_tlsext_host_name(connection, name);
 }

@@ -10,6 +10,13 @@ import Kernel
     private(set) var fault: KernelError?
     /// The other side has gone: nothing comes any more, or nothing is taken.
     private(set) var hasEnded = false
+    /// Why no more is read, where the other side makes us read, and keep, for nothing.
+    private(set) var abuse: TLSError?
+    /// How many bytes of a handshake may yet come. Nil where nothing limits them, as once it is done.
+    var handshakeAllowance: Int?
+    private var idleMessageCount = 0
+    /// How much may be said between the two TLS, of keys and tickets, for each time that something is said to us.
+    nonisolated static let maximumIdleMessages = 64
     private var held: [UInt8] = []
     private var isHolding = false
 
@@ -30,14 +37,53 @@ import Kernel
         body()
     }
 
+    // MARK: Abuse
+
+    /// Has OpenSSL report every message of the connection.
+    func hearMessages(of connection: OpaquePointer) {
+        SSL_set_msg_callback(connection) { isSent, _, type, _, _, _, owner in
+            guard isSent == 0, type == SSL3_RT_HANDSHAKE, let owner else { return }
+            nonisolated(unsafe) let place = owner
+            LoopActor.assumeIsolated { Unmanaged<StreamBIO>.fromOpaque(place).takeUnretainedValue().heardMessage() }
+        }
+        openssl_set_message_owner(connection, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// The handshake is done: what is said between the two TLS from here on is beside the point.
+    func handshakeEnded() {
+        handshakeAllowance = nil
+        idleMessageCount = 0
+    }
+
+    /// Something was said to us.
+    func heardData() { idleMessageCount = 0 }
+
+    /// OpenSSL takes in any number of messages before it yields a byte, and nobody else gets a turn meanwhile.
+    private func heardMessage() {
+        idleMessageCount += 1
+        if idleMessageCount > Self.maximumIdleMessages {
+            abuse = TLSError("peer sent too many messages without data", isClientFault: true)
+        }
+    }
+
+    /// OpenSSL makes room for whatever length a handshake's message announces, as far as it comes.
+    private func spend(_ byteCount: Int) {
+        guard let allowance = handshakeAllowance else { return }
+        handshakeAllowance = allowance - byteCount
+        if allowance < byteCount { abuse = TLSError("peer sent too long handshake", isClientFault: true) }
+    }
+
     // MARK: What OpenSSL calls
 
     fileprivate func read(_ bio: OpaquePointer, into bytes: UnsafeMutableRawBufferPointer) -> CInt {
         openssl_clear_retry(bio)
+        if abuse != nil { return -1 }
         guard source.isReadable else { return retryReading(bio) }
         var span = MutableRawSpan(_unsafeBytes: bytes)
         switch source.receive(into: &span) {
-        case .moved(let count): return CInt(count)
+        case .moved(let count):
+            spend(count)
+            return abuse == nil ? CInt(count) : -1
         case .wouldBlock: return retryReading(bio)
         case .closed:
             hasEnded = true

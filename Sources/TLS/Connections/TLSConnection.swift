@@ -45,6 +45,7 @@ struct ConnectionHandle: ~Copyable {
         stream = StreamBIO(source)
         guard let bio = stream.makeBIO() else { throw TLSError(fromQueueAfter: "BIO_new()") }
         SSL_set_bio(handle.pointer, bio, bio)
+        stream.hearMessages(of: handle.pointer)
     }
 
     package var source: EventSource { stream.source }
@@ -63,6 +64,7 @@ struct ConnectionHandle: ~Copyable {
         let status = SSL_do_handshake(handle.pointer)
         if status == 1 {
             hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+            stream.handshakeEnded()
             handshakeEnded()
             return .done
         }
@@ -99,19 +101,23 @@ struct ConnectionHandle: ~Copyable {
         }
     }
 
-    /// Records are read until the space is full or nothing is left.
+    /// How many records one `receive` takes at most: there may be but a byte in each.
+    private static let recordsPerTurn = 64
+
+    /// Records are read until the space is full, nothing is left, or it is the turn of others.
     private func receive(into space: UnsafeMutableRawBufferPointer) -> Transfer {
         var count = 0
         readsAfterSending = false
         defer { if SSL_in_init(handle.pointer) == 0 { sendsAfterReading = false } }
         ErrorQueue.clear()
-        while count < space.count {
+        for _ in 0..<Self.recordsPerTurn where count < space.count {
             var size = 0
             let status = SSL_read_ex(handle.pointer, space.baseAddress! + count, space.count - count, &size)
             if status != 1 {
                 let end = ending(of: outcome(of: status, "SSL_read()"))
                 return count > 0 ? .moved(count) : end
             }
+            stream.heardData()
             count += size
         }
         hasBufferedInput = SSL_has_pending(handle.pointer) == 1
@@ -183,6 +189,7 @@ struct ConnectionHandle: ~Copyable {
         case SSL_ERROR_WANT_WRITE: return .wantsToWrite
         case SSL_ERROR_ZERO_RETURN: return .ended
         default:
+            if let error = stream.abuse { return .failed(error, nil) }
             if let error = stream.fault { return .failed(TLSError(error, in: call), error) }
             return ErrorQueue.isEmpty && stream.hasEnded ? .ended : .failed(TLSError(fromQueueAfter: call), nil)
         }

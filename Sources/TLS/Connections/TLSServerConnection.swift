@@ -9,7 +9,13 @@ package import Kernel
         self.context = context
         try super.init(context.handle, over: source)
         SSL_set_accept_state(handle.pointer)
+        stream.handshakeAllowance = context.clientVerification == .off ? Self.helloAllowance : Self.certificateAllowance
     }
+
+    /// What a client may send before it has proved anything: a hello, and with it what a read takes in besides.
+    private static let helloAllowance = 40 * 1024
+    /// The same with the certificates that it is asked for, of which OpenSSL takes 100 KiB.
+    private static let certificateAllowance = helloAllowance + 100 * 1024
 
     override func handshakeEnded() { if verificationFault() == nil { queueTicket() } }
 

@@ -202,6 +202,51 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    @Test(arguments: [(StreamBIO.maximumIdleMessages, true), (StreamBIO.maximumIdleMessages + 1, false)])
+    func `a client may not change its keys without end`(_ count: Int, _ isBorne: Bool) throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let pair = try SplitPair(try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: RawRecords.suite))
+            defer { pair.close() }
+            try pair.shakeHands()
+            var records = try pair.client.rawRecords()
+            for round in [0, 1] {
+                for _ in 0..<count {
+                    try pair.deliver(try records.record(RawRecords.handshake, [24, 0, 0, 1, 0]))
+                    try records.changeKeys()
+                    _ = pair.heardByServer()
+                }
+                try pair.deliver(try records.record(RawRecords.data, [1]))
+                let (bytes, end) = pair.heardByServer()
+                #expect(bytes == (isBorne ? [1] : []))
+                if isBorne { #expect(end == .wouldBlock && pair.server.fault == nil, "round \(round)") }
+            }
+            let fault = TLSError("peer sent too many messages without data", isClientFault: true)
+            #expect(pair.server.fault == (isBorne ? nil : fault))
+        }
+    }
+
+    /// OpenSSL makes room for the length that a message announces, up to 128 KiB.
+    @Test func `a hello without end ends the handshake`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let ends = try WatchedPair(Recorder())
+            defer { ends.close() }
+            let server = try TLSServerConnection(try TLSServerContext(authority.directives("ecdsa")), over: ends.near)
+            let part: [UInt8] = [22, 3, 1, 0x40, 0] + [UInt8](repeating: 0, count: 0x4000)
+            let first: [UInt8] = [22, 3, 1, 0x40, 0, 1, 1, 0xFF, 0xF0, 3, 3] + [UInt8](repeating: 0, count: 0x4000 - 6)
+            var sent = 0
+            for bytes in [first, part, part, part] {
+                _ = ends.far.send(bytes.span)
+                try runLoop { ends.near.isReadable }
+                guard server.handshake() == .wouldBlock else { break }
+                sent += bytes.count
+            }
+            #expect(sent == first.count + part.count)
+            #expect(server.fault == TLSError("peer sent too long handshake", isClientFault: true))
+        }
+    }
+
     /// To send, OpenSSL reads on; and what it has taken from the stream, that does not announce again.
     @Test func `what comes behind the rest of a change of keys is not forgotten`() throws {
         let authority = try TestAuthority.here()
