@@ -277,6 +277,22 @@ import Testing
         #expect(worker.residentSize - memory < 2 * 1024)
     }
 
+    /// OpenSSL frees its buffers as they are, with what it has decrypted in them.
+    @Test(arguments: [TLSOrder(.tls12), TLSOrder(.tls13)])
+    func `no password stays in a worker's memory after a login over TLS`(_ order: TLSOrder) throws {
+        let proxy = try TLSServer()
+        let worker = try proxy.server.awaitWorkers(1)[0]
+        let password = SecretLogin.randomDigest()
+        for _ in 0..<10 {
+            let client = try proxy.client(.imap, .implicit, order)
+            try client.converse(Speech.imap.loginAfterGreeting("user", password) + Speech.imap.welcome)
+        }
+        #expect(proxy.auth.questions.last?["Auth-Pass"] == password)
+        try eventually("no password in memory", by: .after(.seconds(3))) {
+            worker.occurrencesInMemory(of: Array(password.utf8)) == 0
+        }
+    }
+
     // MARK: Within TLS
 
     @Test func `a client that is too slow is told so in TLS`() throws {
