@@ -79,12 +79,7 @@ private struct RealProxy {
     /// Runs a command that must succeed.
     @discardableResult
     func command(_ words: String..., input: String? = nil, file: String = #fileID, line: Int = #line) throws -> String {
-        let result = try run(words, input: input, file: file, line: line)
-        guard result.succeeded else {
-            throw TestFailure(
-                "\(words[0]): \(result.status)\n\(result.standardError)\(result.standardOutput)", at: Place(file: file, line: line))
-        }
-        return result.standardOutput
+        try succeed(words, input: input, file: file, line: line)
     }
 
     var login: String { "\(RealMailServers.user):\(RealMailServers.password)" }
@@ -245,28 +240,7 @@ private struct RealProxy {
             try FileManager.default.createDirectory(atPath: workspace.file("mail/\(box)/\(folder)"), withIntermediateDirectories: true)
         }
         try workspace.write("Subject: here\n\nfrom here\n", to: "mail/\(box)/new/1.here")
-        try workspace.write("""
-            IMAPStore far
-            Host 127.0.0.1
-            Port \(proxy.imap)
-            User \(RealMailServers.user)
-            Pass \(RealMailServers.password)
-            SSLType None
-            AuthMechs PLAIN
-
-            MaildirStore near
-            Path \(workspace.path)/mail/
-            Inbox \(workspace.path)/mail/inbox
-
-            Channel all
-            Far :far:
-            Near :near:
-            Patterns \(box)
-            Create Near
-            Sync All
-            SyncState *
-
-            """, to: "mbsyncrc")
+        try workspace.writeMbsyncConfiguration(port: proxy.imap, security: "SSLType None", box: box)
         try proxy.command("mbsync", "-c", workspace.file("mbsyncrc"), "-a")
         let home = try proxy.command("grep", "-rl", "from there", workspace.file("mail/\(box)"))
         #expect(home.contains("/mail/\(box)/"))

@@ -6,18 +6,6 @@ import Testing
 @Suite(.ownWorkspace) struct RelayTests {
     private static let megabyte = 1 << 20
 
-    /// Bytes without any order, the same in every run.
-    private static func cargo(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-        var random = SeededBytes(seed: seed)
-        let block = random.bytes(count: 64 * 1024 + 7)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + block.count)
-        while bytes.count < count { bytes += block }
-        return Array(bytes.prefix(count))
-    }
-
-    private static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool { Data(left) == Data(right) }
-
     @Test(arguments: Speech.allCases)
     func `what is pipelined behind the login reaches the upstream`(_ speech: Speech) throws {
         let upstream = try speech.upstream(UpstreamManner(afterLogin: { try $0.hang() }))
@@ -34,7 +22,7 @@ import Testing
 
     @Test(arguments: Speech.allCases)
     func `25 MB to the upstream arrive byte for byte`(_ speech: Speech) throws {
-        let cargo = Array("ZZZZ\r\n".utf8) + Self.cargo(25 * Self.megabyte)
+        let cargo = Array("ZZZZ\r\n".utf8) + cargo(25 * Self.megabyte)
         let upstream = try speech.upstream(UpstreamManner(afterLogin: {
             _ = try $0.bytes(cargo.count)
             try $0.send("done\r\n")
@@ -43,34 +31,34 @@ import Testing
         try client.send(cargo)
         try client.expect("done", by: .after(.seconds(60)))
         let received = try upstream.session().received
-        #expect(Self.areEqual(received.suffix(cargo.count), cargo))
+        #expect(areEqual(received.suffix(cargo.count), cargo))
     }
 
     @Test(arguments: Speech.allCases)
     func `25 MB to the client arrive byte for byte`(_ speech: Speech) throws {
-        let cargo = Self.cargo(25 * Self.megabyte, seed: 2)
+        let cargo = cargo(25 * Self.megabyte, seed: 2)
         let upstream = try speech.upstream(UpstreamManner(afterLogin: {
             _ = try $0.line()
             try $0.send(cargo)
         }))
         let client = try MailServer(speech, accepting: upstream).loggedInClient(speech)
         try client.send("ZZZZ\r\n")
-        #expect(Self.areEqual(try client.rest(by: .after(.seconds(60))), cargo))
+        #expect(areEqual(try client.rest(by: .after(.seconds(60))), cargo))
     }
 
     @Test func `both directions flow at once`() throws {
-        let (up, down) = (Self.cargo(10 * Self.megabyte, seed: 3), Self.cargo(10 * Self.megabyte, seed: 4))
+        let (up, down) = (cargo(10 * Self.megabyte, seed: 3), cargo(10 * Self.megabyte, seed: 4))
         let upstream = try StubServer.imap(UpstreamManner(afterLogin: { session in
             onNewThread { try? session.send(down) }
             try session.hang()
         }))
         let client = try MailServer(.imap, accepting: upstream).loggedInClient(.imap)
         onNewThread { try? client.socket.send(up) }
-        #expect(Self.areEqual(try client.bytes(down.count, by: .after(.seconds(60))), down))
+        #expect(areEqual(try client.bytes(down.count, by: .after(.seconds(60))), down))
         let session = try upstream.session()
         let loginSize = session.received.count > up.count ? session.received.count - up.count : 0
         try session.awaitReceived(count: up.count + loginSize)
-        try eventually("all that the client sent", by: .after(.seconds(60))) { Self.areEqual(session.received.suffix(up.count), up) }
+        try eventually("all that the client sent", by: .after(.seconds(60))) { areEqual(session.received.suffix(up.count), up) }
     }
 
     @Test func `small messages go back and forth without delay`() throws {
@@ -88,7 +76,7 @@ import Testing
 
     @Test(arguments: Speech.allCases)
     func `a client that has said all still gets what is on its way`(_ speech: Speech) throws {
-        let cargo = Self.cargo(3 * Self.megabyte, seed: 5)
+        let cargo = cargo(3 * Self.megabyte, seed: 5)
         let upstream = try speech.upstream(UpstreamManner(afterLogin: {
             try $0.hang()
             try $0.send(cargo)
@@ -96,13 +84,13 @@ import Testing
         let client = try MailServer(speech, accepting: upstream).loggedInClient(speech)
         try client.send("ZZZZ\r\n")
         client.finishSending()
-        #expect(Self.areEqual(try client.rest(by: .after(.seconds(60))), cargo))
+        #expect(areEqual(try client.rest(by: .after(.seconds(60))), cargo))
         try upstream.session().awaitEnd()
     }
 
     @Test(arguments: Speech.allCases)
     func `an upstream that has said all still gets what is on its way`(_ speech: Speech) throws {
-        let cargo = Array("ZZZZ\r\n".utf8) + Self.cargo(3 * Self.megabyte, seed: 6)
+        let cargo = Array("ZZZZ\r\n".utf8) + cargo(3 * Self.megabyte, seed: 6)
         let upstream = try speech.upstream(UpstreamManner(afterLogin: {
             _ = try $0.line()
             $0.finishSending()
@@ -115,7 +103,7 @@ import Testing
         try client.expectEnd()
         let session = try upstream.session()
         try session.awaitEnd()
-        #expect(Self.areEqual(session.received.suffix(cargo.count), cargo))
+        #expect(areEqual(session.received.suffix(cargo.count), cargo))
         try proxy.server.awaitLog("proxied session done")
     }
 

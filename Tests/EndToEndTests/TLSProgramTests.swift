@@ -16,17 +16,6 @@ extension RealServerTests {
             }
         }
 
-        /// Runs a command that must succeed.
-        @discardableResult
-        private func command(_ words: [String], input: String? = nil, file: String = #fileID, line: Int = #line) throws -> String {
-            let result = try run(words, input: input, file: file, line: line)
-            guard result.succeeded else {
-                throw TestFailure(
-                    "\(words[0]): \(result.status)\n\(result.standardError)\(result.standardOutput)", at: Place(file: file, line: line))
-            }
-            return result.standardOutput
-        }
-
         private func message(_ subject: String) throws -> String {
             try Workspace.here().write("From: a@example.org\r\nTo: \(user)\r\nSubject: \(subject)\r\n\r\nhello\r\n", to: "message.eml")
         }
@@ -39,7 +28,7 @@ extension RealServerTests {
                 .smtp: ("AUTH PLAIN \("\0\(user)\0\(password)".base64)\nQUIT\n", "221 2.0.0 Bye"),
             ]
             let (commands, reply) = try #require(goodbye[route.speech])
-            let output = try command(
+            let output = try succeed(
                 ["openssl", "s_client", "-quiet", "-crlf", "-connect", "127.0.0.1:\(proxy.port(route.speech, route.way))"]
                     + ["-CAfile", try Certificates.shared().authority, "-verify_return_error", "-verify_hostname", "mail.test"]
                     + (route.way == .starttls ? ["-starttls", route.speech.rawValue] : []), input: commands)
@@ -50,7 +39,7 @@ extension RealServerTests {
             let proxy = try proxy()
             func curl(_ speech: Speech, _ path: String, _ more: String...) throws -> String {
                 let (port, scheme) = (proxy.port(speech, way), way == .implicit ? "\(speech)s" : "\(speech)")
-                return try command(
+                return try succeed(
                     ["curl", "-sS", "--ssl-reqd", "--cacert", try Certificates.shared().authority, "--resolve", "mail.test:\(port):127.0.0.1"]
                         + ["-u", "\(user):\(password)"] + more + ["\(scheme)://mail.test:\(port)/\(path)"])
             }
@@ -69,7 +58,7 @@ extension RealServerTests {
             let client = certificates[.client]
             for (index, speech) in Speech.allCases.enumerated() {
                 let port = proxy.port(speech, .implicit)
-                try command(
+                try succeed(
                     ["curl", "-sS", "--cacert", certificates.authority, "--resolve", "mail.test:\(port):127.0.0.1"]
                         + ["--cert", client.path, "--key", client.key, "-u", "anyone:", "--login-options", "AUTH=EXTERNAL"]
                         + (speech == .smtp ? ["--mail-from", "a@example.org", "--mail-rcpt", user, "-T", try message("external")] : [])
@@ -101,7 +90,7 @@ extension RealServerTests {
                 s = smtplib.SMTP(host, smtp); s.starttls(context=context)
 
                 """
-            #expect(try command(["python3", "-c", preface + program + """
+            #expect(try succeed(["python3", "-c", preface + program + """
                 print(i.login(user, password)[0], i.select()[0], i.logout()[0])
                 print(p.user(user)[:3], p.pass_(password)[:3], p.quit()[:3])
                 print(s.login(user, password)[0], s.sendmail("a@example.org", [user], "Subject: python\\r\\n\\r\\nhello\\r\\n"), s.quit()[0])
@@ -110,7 +99,7 @@ extension RealServerTests {
 
         @Test(arguments: TLSWay.allCases) func `msmtp submits`(_ way: TLSWay) throws {
             let proxy = try proxy()
-            try command(
+            try succeed(
                 [
                     "msmtp", "--host=127.0.0.1", "--port=\(proxy.port(.smtp, way))", "--tls=on", "--tls-starttls=\(way == .starttls ? "on" : "off")",
                     "--tls-trust-file=\(try Certificates.shared().authority)", "--tls-host-override=mail.test", "--auth=plain", "--user=\(user)",
@@ -125,31 +114,10 @@ extension RealServerTests {
             try client.send("c APPEND \(box) {30+}\r\nSubject: there\r\n\r\nfrom there\r\n\r\n")
             try client.expect("c OK …")
             try FileManager.default.createDirectory(atPath: workspace.file("mail"), withIntermediateDirectories: true)
-            try workspace.write("""
-                IMAPStore far
-                Host 127.0.0.1
-                Port \(proxy.port(.imap, way))
-                User \(user)
-                Pass \(password)
-                SSLType \(way == .implicit ? "IMAPS" : "STARTTLS")
-                CertificateFile \(try Certificates.shared()[.ecdsa].path)
-                AuthMechs PLAIN
-
-                MaildirStore near
-                Path \(workspace.path)/mail/
-                Inbox \(workspace.path)/mail/inbox
-
-                Channel all
-                Far :far:
-                Near :near:
-                Patterns \(box)
-                Create Near
-                Sync All
-                SyncState *
-
-                """, to: "mbsyncrc")
-            try command(["mbsync", "-c", workspace.file("mbsyncrc"), "-a"])
-            try command(["grep", "-rl", "from there", workspace.file("mail/\(box)")])
+            let security = "SSLType \(way == .implicit ? "IMAPS" : "STARTTLS")\nCertificateFile \(try Certificates.shared()[.ecdsa].path)"
+            try workspace.writeMbsyncConfiguration(port: proxy.port(.imap, way), security: security, box: box)
+            try succeed(["mbsync", "-c", workspace.file("mbsyncrc"), "-a"])
+            try succeed(["grep", "-rl", "from there", workspace.file("mail/\(box)")])
         }
     }
 }

@@ -31,12 +31,7 @@ private struct RealTLSProxy {
     /// Runs a command that must succeed.
     @discardableResult
     func command(_ words: String..., file: String = #fileID, line: Int = #line) throws -> String {
-        let result = try run(words, file: file, line: line)
-        guard result.succeeded else {
-            throw TestFailure(
-                "\(words[0]): \(result.status)\n\(result.standardError)\(result.standardOutput)", at: Place(file: file, line: line))
-        }
-        return result.standardOutput
+        try succeed(words, file: file, line: line)
     }
 
     var login: String { "\(RealMailServers.user):\(RealMailServers.password)" }

@@ -6,35 +6,23 @@ import Testing
 @Suite(.ownWorkspace) struct TLSRelayTests {
     private static let megabyte = 1 << 20
 
-    /// Bytes without any order, the same in every run.
-    private static func cargo(_ count: Int, seed: UInt64) -> [UInt8] {
-        var random = SeededBytes(seed: seed)
-        let block = random.bytes(count: 64 * 1024 + 7)
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + block.count)
-        while bytes.count < count { bytes += block }
-        return Array(bytes.prefix(count))
-    }
-
-    private static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool { Data(left) == Data(right) }
-
     /// Enough to see both ways where each costs much.
     private static let two = [TLSRoute(speech: .imap, way: .implicit), TLSRoute(speech: .smtp, way: .starttls)]
 
     @Test(arguments: two)
     func `25 MB flow both ways at once, byte for byte`(_ route: TLSRoute) throws {
-        let up = Array("ZZZZ\r\n".utf8) + Self.cargo(25 * Self.megabyte, seed: 1)
-        let down = Self.cargo(25 * Self.megabyte, seed: 2)
+        let up = Array("ZZZZ\r\n".utf8) + cargo(25 * Self.megabyte, seed: 1)
+        let down = cargo(25 * Self.megabyte, seed: 2)
         let proxy = try TLSServer(manner: UpstreamManner(afterLogin: { session in
             onNewThread { try? session.send(down) }
             try session.hang()
         }))
         let client = try proxy.loggedInClient(route.speech, route.way)
         onNewThread { try? client.socket.send(up, by: .after(.seconds(60))) }
-        #expect(Self.areEqual(try client.bytes(down.count, by: .after(.seconds(60))), down))
+        #expect(areEqual(try client.bytes(down.count, by: .after(.seconds(60))), down))
         let session = try proxy.upstream(route.speech).session()
         try session.awaitReceived(count: up.count, by: .after(.seconds(60)))
-        try eventually("all that the client sent", by: .after(.seconds(60))) { Self.areEqual(session.received.suffix(up.count), up) }
+        try eventually("all that the client sent", by: .after(.seconds(60))) { areEqual(session.received.suffix(up.count), up) }
     }
 
     @Test(arguments: TLSRoute.all) func `what is pipelined behind the login reaches the upstream`(_ route: TLSRoute) throws {
@@ -64,27 +52,27 @@ import Testing
 
     @Test(arguments: two)
     func `an upstream that has said all and goes leaves nothing unsaid`(_ route: TLSRoute) throws {
-        let cargo = Self.cargo(Self.megabyte, seed: 5)
+        let cargo = cargo(Self.megabyte, seed: 5)
         let proxy = try TLSServer(manner: UpstreamManner(afterLogin: {
             _ = try $0.line()
             try $0.send(cargo)
         }))
         let client = try proxy.loggedInClient(route.speech, route.way)
         try client.send("ZZZZ\r\n")
-        #expect(Self.areEqual(try client.rest(by: .after(.seconds(60))), cargo))
+        #expect(areEqual(try client.rest(by: .after(.seconds(60))), cargo))
         #expect(try client.endOfTLS() == "close_notify")
     }
 
     @Test(arguments: two, [true, false])
     func `a client that has said all and goes leaves nothing unsaid`(_ route: TLSRoute, _ isAbrupt: Bool) throws {
-        let cargo = Array("ZZZZ\r\n".utf8) + Self.cargo(Self.megabyte, seed: 6)
+        let cargo = Array("ZZZZ\r\n".utf8) + cargo(Self.megabyte, seed: 6)
         let proxy = try TLSServer(manner: UpstreamManner(afterLogin: { try $0.hang() }))
         var client: LineClient? = try proxy.loggedInClient(route.speech, route.way, TLSOrder(endsAbruptly: isAbrupt))
         try client?.send(cargo)
         client = nil
         let session = try proxy.upstream(route.speech).session()
         try session.awaitEnd()
-        #expect(Self.areEqual(session.received.suffix(cargo.count), cargo))
+        #expect(areEqual(session.received.suffix(cargo.count), cargo))
         try proxy.server.awaitLog("proxied session done")
     }
 

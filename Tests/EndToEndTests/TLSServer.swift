@@ -19,7 +19,7 @@ extension Speech {
         }
     }
 
-    /// The reply to a line that is no command, or not one for now.
+    /// The reply to a line that is no command, or none at this point.
     func refusal(ofTag tag: String) -> String {
         switch self {
         case .imap: "\(tag) BAD invalid command"

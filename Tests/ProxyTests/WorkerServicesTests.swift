@@ -41,9 +41,9 @@ import Testing
             let contexts = try (1...2).map { _ in try TLSClientContext(TLSClientSettings<AuthServerLeg>(), protocolName: "http/1.1") }
             let peers = [
                 AuthPeer(address: address), AuthPeer(address: .ipv4(0x7F00_0001, port: 2)),
-                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[0], name: "a")),
-                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[0], name: "b")),
-                AuthPeer(address: address, tls: AuthPeer.TLS(contexts[1], name: "a")),
+                AuthPeer(address: address, tls: AuthPeer.TLS(context: contexts[0], name: "a")),
+                AuthPeer(address: address, tls: AuthPeer.TLS(context: contexts[0], name: "b")),
+                AuthPeer(address: address, tls: AuthPeer.TLS(context: contexts[1], name: "a")),
             ]
             let lines = peers.map { worker.authClient(for: $0) }
             #expect(Set(lines.map { ObjectIdentifier($0) }).count == peers.count)

@@ -123,6 +123,20 @@ package func run(
         status: status, standardOutput: read(child.standardOutput), standardError: read(child.standardError))
 }
 
+/// Runs a program that must succeed, and returns what it prints.
+@discardableResult
+package func succeed(
+    _ arguments: [String], input: String? = nil, in workspace: Workspace? = nil, file: String = #fileID, line: Int = #line
+) throws -> String {
+    let result = try run(arguments, input: input, in: workspace, file: file, line: line)
+    guard result.succeeded else {
+        throw TestFailure(
+            "\(arguments.joined(separator: " ")): \(result.status)\n\(result.standardError)\(result.standardOutput)",
+            at: Place(file: file, line: line))
+    }
+    return result.standardOutput
+}
+
 /// Counts from 1 on, for whoever asks.
 package final class Counter: @unchecked Sendable {
     private let lock = NSLock()

@@ -52,13 +52,7 @@ package final class PrivateMachine: Sendable {
     /// Runs a command, which must succeed, and returns what it prints.
     @discardableResult
     package func succeed(_ command: String..., file: String = #fileID, line: Int = #line) throws -> String {
-        let result = try TestSupport.run(inside(command), in: workspace, file: file, line: line)
-        guard result.succeeded else {
-            throw TestFailure(
-                "\(command.joined(separator: " ")): \(result.status)\n\(result.standardOutput)\(result.standardError)",
-                at: Place(file: file, line: line))
-        }
-        return result.standardOutput.trimmingCharacters(in: .newlines)
+        try TestSupport.succeed(inside(command), in: workspace, file: file, line: line).trimmingCharacters(in: .newlines)
     }
 
     /// Starts a command that goes on.
