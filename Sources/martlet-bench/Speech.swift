@@ -41,7 +41,7 @@ struct Speech {
             Exchange("a1 LOGIN {5}", "+ go on"), Exchange("bench {6}", "+ go on"), Exchange("secret", "a1 OK logged in"),
         ],
         noop: Exchange("a2 NOOP", "a2 OK done"),
-        logout: Exchange("a3 LOGOUT", "* BYE for now\r\na3 OK done"))
+        logout: Exchange("a3 LOGOUT", "* BYE\r\na3 OK done"))
 
     static let pop3 = Speech(
         name: "pop3", authName: "pop3",
@@ -50,7 +50,7 @@ struct Speech {
         upstreamGreeting: Array("+OK here\r\n".utf8),
         upstreamLogin: [Exchange("USER bench", "+OK go on"), Exchange("PASS secret", "+OK logged in")],
         noop: Exchange("NOOP", "+OK done"),
-        logout: Exchange("QUIT", "+OK for now"))
+        logout: Exchange("QUIT", "+OK"))
 
     /// The proxy logs in with the client's password: `proxy_smtp_auth on`.
     static let smtp = submission(
@@ -76,6 +76,6 @@ struct Speech {
             upstreamLogin: [Exchange("EHLO bench.test", "250-here.test\r\n250-XCLIENT ADDR LOGIN NAME\r\n250 AUTH PLAIN")]
                 + upstreamLogin,
             noop: Exchange("NOOP", "250 2.0.0 done"),
-            logout: Exchange("QUIT", "221 2.0.0 for now"))
+            logout: Exchange("QUIT", "221 2.0.0 Bye"))
     }
 }

@@ -9,11 +9,6 @@ struct AuthPeer: Hashable {
         /// The name of the server, where no directive says another.
         let name: String
 
-        init(_ context: TLSClientContext, name: String) {
-            self.context = context
-            self.name = name
-        }
-
         static func == (left: TLS, right: TLS) -> Bool { left.context === right.context && left.name == right.name }
 
         func hash(into hasher: inout Hasher) {
@@ -29,6 +24,6 @@ struct AuthPeer: Hashable {
 
 extension AuthPeer {
     init(_ server: AuthServer, over context: TLSClientContext?) {
-        self.init(address: server.address, tls: context.map { TLS($0, name: server.name) })
+        self.init(address: server.address, tls: context.map { TLS(context: $0, name: server.name) })
     }
 }
