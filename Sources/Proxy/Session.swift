@@ -12,8 +12,7 @@ import Telemetry
     let client: Connection
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
-    /// The client's address, as it connected.
-    let peer: SocketAddress
+    var identity: ClientIdentity
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -30,7 +29,7 @@ import Telemetry
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
         self.worker = worker
-        self.peer = peer.unmapped
+        identity = ClientIdentity(peer: peer)
         log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
@@ -40,7 +39,7 @@ import Telemetry
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
                 time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
         context = LogContext(
-            connection: worker.nextConnectionNumber(), client: self.peer.host, server: listen.address.description,
+            connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
             activity: "sending client greeting line")
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))

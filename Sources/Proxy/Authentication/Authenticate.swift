@@ -68,8 +68,8 @@ extension Session {
         let request = AuthRequest(
             uri: authServer.uri, host: authServer.host, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(peer.host.utf8),
-            clientHost: server.mailProtocol.tellsClientHost ? Array("[UNAVAILABLE]".utf8) : nil,
+            clientAddress: Array(identity.address.host.utf8),
+            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
             tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
         log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)

@@ -109,14 +109,14 @@ extension Session {
     }
 
     private func terms(for destination: Destination) -> UpstreamTerms {
-        let clientAddress: String? = switch peer {
-        case .ipv4: peer.host
-        case .ipv6: "IPV6:" + peer.host
+        let clientAddress: String? = switch identity.address {
+        case .ipv4: identity.address.host
+        case .ipv6: "IPV6:" + identity.address.host
         case .unix: nil
         }
         return UpstreamTerms(
-            clientAddress: clientAddress.map { Array($0.utf8) }, upstreamDecides: destination.upstreamDecides,
-            startsTLS: destination.security == .startTLS)
+            clientAddress: clientAddress.map { Array($0.utf8) }, clientHost: identity.hostName.bytes,
+            upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS)
     }
 
     private func readReply(from upstream: Connection) async throws(SessionFailure) {
