@@ -150,7 +150,7 @@ import Telemetry
             return role
         } catch {
             cycle.log.write(.emerg, error)
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
             return nil
         }
     }

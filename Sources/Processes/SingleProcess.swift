@@ -42,6 +42,6 @@ import Telemetry
                 cycle.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
             }
         }
-        cycle.retireListeners(notIn: nil)
+        cycle.retireListeners()
     }
 }
