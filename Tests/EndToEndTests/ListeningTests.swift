@@ -354,6 +354,28 @@ import Testing
         }
     }
 
+    @Test(arguments: ["", "multi_accept on;"])
+    func `clients who come one after the other and stay are shared out among the workers`(_ events: String) throws {
+        let port = try Ports.free()
+        let server = try ServerUnderTest(configuration: file(workers: 2, events: events, "listen 127.0.0.1:\(port);"))
+        let workers = try server.awaitWorkers(2)
+        let sockets = try ListeningSockets(port)
+        try eventually("both at the listener") { workers.allSatisfy { !$0.watched(among: sockets).isEmpty } }
+        var clients: [LineClient] = []
+        for _ in 0..<80 {
+            // Whoever is busy leaves the next one to the other by that alone.
+            try eventually("idle workers") { workers.allSatisfy { $0.status("State")?.hasPrefix("S") == true } }
+            let client = try LineClient(port)
+            try client.expect("* OK IMAP4 ready")
+            clients.append(client)
+        }
+        let counts = workers.map { worker in
+            server.log.split(separator: "\n").count { $0.contains(" \(worker.pid)#") && $0.contains(" connected to 127.0.0.1:\(port)") }
+        }
+        #expect(counts.allSatisfy { $0 >= 16 }, "\(counts)")
+        withExtendedLifetime(clients) {}
+    }
+
     @Test func `without descriptors a worker leaves its turn to others`() throws {
         let port = try Ports.free()
         let server = try ServerUnderTest(configuration: file(
