@@ -80,6 +80,21 @@ import Testing
         try proxy.server.awaitLog("using the \"poll\" event method")
     }
 
+    @Test(arguments: ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+    func `a server whose standard input or output is closed serves as any other`(_ closing: String) throws {
+        let port = try Ports.free()
+        let auth = try StubAuthServer(accepting: try StubServer.imap())
+        let server = try ServerUnderTest(
+            configuration: ServerUnderTest.configuration(
+                mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; }"),
+            program: ["sh", "-c", "exec \"$0\" \"$@\" \(closing)", ProgramUnderTest.path])
+        try LineClient(port).converse(Speech.imap.login() + Speech.imap.welcome)
+        server.signal(SIGHUP)
+        try server.awaitLog("gracefully shutting down")
+        try LineClient(port).converse(Speech.imap.login() + Speech.imap.welcome)
+        #expect((0...2).allSatisfy { FileManager.default.fileExists(atPath: "/proc/\(server.pid)/fd/\($0)") })
+    }
+
     // MARK: Stopping
 
     @Test(arguments: [SIGTERM, SIGINT]) func `a fast stop cuts sessions`(_ signal: CInt) throws {
