@@ -65,6 +65,7 @@ import Telemetry
             } catch {
                 cycle.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
             }
+        notifier.finish()
         }
         if let upgrade { notifier.tell(.mainProcess(upgrade.id)) }
         cycle.log.write(.notice, "exit")
