@@ -177,8 +177,7 @@ import Telemetry
     /// Opens every log file anew (`processes.md`, section 10).
     /// - Parameter owner: the user that workers run as, when the master gives files to it.
     func reopenLogs(owner: UInt32?) {
-        logs.reopenFiles(owner: owner, log: log)
-        redirectStandardError()
+        logs.reopenFiles(owner: owner, log: log) { [weak self] in self?.redirectStandardError() }
     }
 
     /// From now on, what libraries have to say goes where the process's records go.

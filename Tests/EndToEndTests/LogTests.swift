@@ -345,7 +345,9 @@ import Testing
         let shipped = try Repository.text("etc/logrotate/martlet")
         let settings = try Workspace.here().write(
             shipped.replacingOccurrences(of: "/var/log/martlet", with: server.folder)
-                .replacingOccurrences(of: "/run/martlet.pid", with: server.folder + "/server.pid"), to: "logrotate.conf")
+                .replacingOccurrences(of: "/run/martlet.pid", with: server.folder + "/server.pid")
+                .replacingOccurrences(
+                    of: "/usr/sbin/martlet", with: "\(ProgramUnderTest.path) -p \(server.folder) -c server.conf"), to: "logrotate.conf")
         for round in 1...2 {
             _ = try proxy.loggedInClient(.imap)
             try server.awaitLog("client logged in", in: "mail.log")
