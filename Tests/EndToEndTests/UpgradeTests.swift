@@ -244,7 +244,7 @@ import Testing
         try expectUnchanged(test)
     }
 
-    @Test(arguments: ["foo on;", "pid none/a.pid;", "error_log none/a.log;"])
+    @Test(arguments: ["foo on;", "pid none/a.pid;", "error_log none/a.log;", "working_directory /nonexistent/folder;"])
     func `a configuration that the new binary cannot serve leaves all as it was`(_ fault: String) throws {
         let test = try Upgradable()
         let server = test.server
@@ -257,6 +257,22 @@ import Testing
         // What was wrong is mended: now it works.
         try server.rewrite(text)
         _ = try test.upgrade(server.master)
+    }
+
+    @Test func `the pid file is the new binary's when it serves, and not before`() throws {
+        let test = try Upgradable()
+        let (server, old) = (test.server, test.server.master)
+        // Whoever waits for the new pid file to send the old binary away may do that at once.
+        old.signal(SIGUSR2)
+        let new = try eventually("a new pid file") {
+            pid_t(server.contents("server.pid").dropLast()).map { ProcessView($0) }.flatMap { $0 == old ? nil : $0 }
+        }
+        #expect(server.occurrences(of: "start worker process \(try #require(new.workers.first).pid)") == 1)
+        old.signal(SIGKILL)
+        for worker in old.workers { worker.signal(SIGKILL) }
+        _ = try test.loggedInClient()
+        new.signal(SIGTERM)
+        try test.awaitEnd(new)
     }
 
     private func expectUnchanged(_ test: Upgradable) throws {
