@@ -12,8 +12,7 @@ import Telemetry
     let client: Connection
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
-    /// The client's address, as it connected.
-    let peer: SocketAddress
+    var identity: ClientIdentity
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -25,22 +24,24 @@ import Telemetry
     private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
     private var isPausing = false
-    private let beginsWithTLS: Bool
+    let beginsWithTLS: Bool
+    let expectsProxyHeader: Bool
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
         self.worker = worker
-        self.peer = peer.unmapped
+        identity = ClientIdentity(peer: peer)
         log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
+        expectsProxyHeader = listen.options.proxyProtocol
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
                 time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
         context = LogContext(
-            connection: worker.nextConnectionNumber(), client: self.peer.host, server: listen.address.description,
+            connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
             activity: "sending client greeting line")
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
@@ -61,6 +62,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await readProxyHeader()
             try await handshakeIfImplicitTLS()
             try await greet()
             while true {

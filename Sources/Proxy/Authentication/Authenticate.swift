@@ -68,9 +68,9 @@ extension Session {
         let request = AuthRequest(
             uri: authServer.uri, host: authServer.host, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(peer.host.utf8),
-            clientHost: server.mailProtocol.tellsClientHost ? Array("[UNAVAILABLE]".utf8) : nil,
-            tls: facts,
+            clientAddress: Array(identity.address.host.utf8),
+            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
+            proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
         log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)
         let timedOut = "auth http server \(authServer.address) timed out"
