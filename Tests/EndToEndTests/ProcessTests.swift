@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func `a start whose workers die as long as they are waited for fails`() throws {
+    @Test func `a start whose workers have no room for descriptors fails`() throws {
         let server = try ServerUnderTest(
             configuration: configuration(pid: "server.pid", main: "worker_rlimit_nofile 3;", socket: try Workspace.here().file("s")),
             until: .nothing)
