@@ -425,7 +425,10 @@ import Telemetry
     }
 
     /// Where a new binary goes on, the service does not stop.
-    private func tellStopping() { if upgrade == nil { notifier.tell(.stopping) } }
+    private func tellStopping() {
+        title.set(PIDFile.leavingTitle)
+        if upgrade == nil { notifier.tell(.stopping) }
+    }
 
     private func escalate() {
         guard case .terminating(let pause) = phase else { return }

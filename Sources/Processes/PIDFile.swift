@@ -52,14 +52,17 @@ enum PIDFile {
 
     // MARK: Whom it names
 
-    /// The server that runs and that the file names, if it is another than this process.
+    /// The server that runs and that the file names, if it is another than this process. One that only waits
+    /// for its last sessions leaves the file to whoever comes next.
     static func server(at path: String) -> Int32? {
         guard !Files.isSpecial(path), let id = try? read(path), id != OwnProcess.id,
-            (try? ProcessHandle(id)) != nil, mayBeServer(id)
+            (try? ProcessHandle(id)) != nil, mayBeServer(id), !isLeaving(id)
         else { return nil }
         return id
     }
 
+    /// The title of a master that leaves.
+    static let leavingTitle = "martlet: master process is shutting down"
     private static let masterTitle = Array("martlet: master process".utf8)
     private static let program = "martlet"
 
@@ -75,6 +78,11 @@ enum PIDFile {
         if Files.areSame(folder + "exe", "/proc/self/exe") == true { return true }
         guard let name = try? Files.start(of: folder + "comm", byteCount: program.utf8.count + 2) else { return true }
         return name == Array("\(program)\n".utf8)
+    }
+
+    private static func isLeaving(_ id: Int32) -> Bool {
+        let title = Array(leavingTitle.utf8)
+        return (try? Files.start(of: "/proc/\(id)/cmdline", byteCount: title.count)) == title
     }
 
     /// Whether a title is a master's. It is cut short where the arguments left it little room.

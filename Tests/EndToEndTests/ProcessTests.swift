@@ -445,6 +445,24 @@ import Testing
         #expect(server.contents("server.pid") == "\(server.pid)\n")
     }
 
+    @Test func `a server that waits for its last session leaves room for another`() throws {
+        let proxy = try proxy(workers: 1)
+        let (first, port) = (proxy.server, proxy.port)
+        let session = try proxy.loggedInClient(.imap)
+        first.signal(SIGQUIT)
+        try first.awaitLog("gracefully shutting down")
+        try eventually("a closed port") { !isListening(port) }
+        #expect(first.master.title == "\(name): master process is shutting down")
+        let second = try ServerUnderTest(
+            configuration: first.contents("server.conf").replacingOccurrences(of: "pid server.pid;", with: "pid \(first.folder)/server.pid;"))
+        #expect(first.contents("server.pid") == "\(second.pid)\n")
+        try session.converse("C: x\nS: x")
+        session.finishSending()
+        #expect(try first.awaitExit() == .code(0))
+        #expect(first.contents("server.pid") == "\(second.pid)\n")
+        _ = try proxy.loggedInClient(.imap)
+    }
+
     @Test func `a reload takes over no pid file of a server that runs, and nothing changes`() throws {
         let (server, other) = (try proxy(workers: 1).server, try proxy(workers: 1).server)
         let before = server.workers
