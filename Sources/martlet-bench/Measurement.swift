@@ -39,7 +39,10 @@ struct Measurement {
             ("p50", Self.seconds(latencies.quantile(perMille: 500))), ("p99", Self.seconds(latencies.quantile(perMille: 990))),
             ("p999", Self.seconds(latencies.quantile(perMille: 999))), ("max", Self.seconds(latencies.quantile(perMille: 1000))),
         ]
-        if !delays.isEmpty { fields.append(("delay_p99", Self.seconds(delays.quantile(perMille: 990)))) }
+        if !delays.isEmpty {
+            fields.append(("delay_p99", Self.seconds(delays.quantile(perMille: 990))))
+            fields.append(("delay_max", Self.seconds(delays.quantile(perMille: 1000))))
+        }
         if let bytesPerSession { fields.append(("bytes_per_session", "\(bytesPerSession)")) }
         if let kernelBytesPerSession { fields.append(("kernel_bytes_per_session", "\(kernelBytesPerSession)")) }
         return "{" + fields.map { "\"\($0.name)\": \($0.value)" }.joined(separator: ", ") + "}"

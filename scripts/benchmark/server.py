@@ -20,13 +20,15 @@ AUTH_PORT, UPSTREAM_PORT = 10080, 12143
 # How long a server may take to start, to change its workers, to end.
 PATIENCE = 15
 
-# Each measurement has an address of its own, so that none meets the closed connections of another.
-ADDRESSES = (f"127.{a}.{b}.1" for a in itertools.count(101) for b in range(1, 255))
+# Each measurement has an address of its own, so that none meets the closed connections of another, nor those of
+# another bench that ran a moment ago.
+ADDRESSES = (f"127.{a}.{b}.1" for a in itertools.count(100 + os.getpid() % 100) for b in range(1, 255))
 
 
 def configuration(program: Program, address: str, kind: Kind, processors: list[int]) -> str:
+    # A queue as long as the kernel has them: a client whose connection is lost in it waits for ever to be greeted.
     blocks = "\n".join(
-        f"    server {{ listen {address}:{listener.port}{' ssl' if listener.is_tls else ''}; {listener.settings} }}"
+        f"    server {{ listen {address}:{listener.port}{' ssl' if listener.is_tls else ''} backlog=4096; {listener.settings} }}"
         for listener in LISTENERS.values())
     return f"""\
 {program.preamble}
