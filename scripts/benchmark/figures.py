@@ -155,6 +155,8 @@ FIGURES = [
     Figure(f"reload beside {LIVE:,} sessions: sessions lost", "reload-live", "", lost, itself(0), of_rounds=max),
     Figure(f"reload beside {LIVE:,} sessions: logins failed", "reload-live", "", failed, itself(0), of_rounds=max),
     Figure(f"reload beside {LIVE:,} sessions: longest login", "reload-live", "ms", longest, itself(50), of_rounds=max),
+    # It says whether there was one.
+    Figure(f"shutdown of {LIVE:,} sessions: sessions ended", "shutdown-live", "", lost, is_cost=False),
     Figure(f"shutdown of {LIVE:,} sessions: logins failed", "shutdown-live", "", failed, itself(0), of_rounds=max),
     Figure(f"shutdown of {LIVE:,} sessions: longest login", "shutdown-live", "ms", longest, itself(50), of_rounds=max),
 
