@@ -5,7 +5,7 @@ import Testing
 /// `scripts/bench`: that it measures and tells the truth of what it has measured, not what that is.
 @Suite(.ownWorkspace) struct BenchScriptTests {
     private func bench(_ options: String...) throws -> CommandResult {
-        try run([Repository.root.appendingPathComponent("scripts/bench").path] + options)
+        try run([Repository.root.appendingPathComponent("scripts/bench").path] + options, by: .after(.seconds(180)))
     }
 
     @Test func `each kind of work has a figure`() throws {
@@ -77,8 +77,8 @@ import Testing
     @Test func `logins and upgrades are measured beside another Martlet`() throws {
         let document = try Workspace.here().path + "/bench.json"
         let result = try bench(
-            "--quick", "--rounds", "1", "--only", "login-alone,upgrade", "--beside", ProgramUnderTest.path, "--martlet",
-            ProgramUnderTest.path, "--generator", ProgramUnderTest.sibling("martlet-bench"), "--json", document)
+            "--rounds", "1", "--operations", "300", "--only", "login-alone,upgrade", "--beside", ProgramUnderTest.path,
+            "--martlet", ProgramUnderTest.path, "--generator", ProgramUnderTest.sibling("martlet-bench"), "--json", document)
         #expect(result.succeeded, "\(result.standardError)")
         let figures = try JSONDecoder().decode(Document.self, from: Data(contentsOf: URL(fileURLWithPath: document))).figures
         let failed = try #require(figures.first { $0.label == "logins failed over upgrades" })

@@ -35,6 +35,7 @@ class Bench:
     quick: bool
     # Instead of what each kind has by itself.
     rounds: int | None = None
+    operations: int | None = None
 
     def run(self, kinds: list[Kind]) -> Results:
         results, count, begin = Results(), 0, time.monotonic()
@@ -70,7 +71,7 @@ class Bench:
                  "--auth", f"{server.address}:{AUTH_PORT}", "--upstream", f"{server.address}:{UPSTREAM_PORT}",
                  # Those that an event replaces cannot be measured.
                  *([] if kind.event else ["--workers", ",".join(map(str, server.workers()))]),
-                 *kind.arguments(self.quick)],
+                 *kind.arguments(self.operations or kind.count(self.quick))],
                 preexec_fn=lambda: os.sched_setaffinity(0, {self.processors[1]}),
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             try:

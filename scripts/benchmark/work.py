@@ -64,8 +64,7 @@ class Kind:
     def count(self, quick: bool) -> int:
         return self.quick if quick else self.whole
 
-    def arguments(self, quick: bool) -> list[str]:
-        count = self.count(quick)
+    def arguments(self, count: int) -> list[str]:
         sessions = count if self.work == "idle" else self.sessions
         said = {"work": self.work, "protocol": LISTENERS[self.listener].protocol, "tls": self.tls, "sessions": sessions,
                 "operations": count, "size": self.size, "rate": self.rate, "bystanders": self.bystanders,
