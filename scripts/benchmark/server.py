@@ -74,6 +74,10 @@ class Server:
                 said.seek(0)
                 raise Broken(f"{program.name} does not start: {said.read().strip()} {self.last_words()}")
         self.master = self.group = self.awaited("a master", self.named_master)
+        # A daemon outlives us where we are killed; this one, in a session of its own, sees our end and ends it.
+        self.guardian = subprocess.Popen(
+            ["sh", "-c", 'read -r peace || kill -s KILL -- "-$1"', "sh", str(self.group)],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             self.awaited("workers", self.workers_if_all)
         except BaseException:
@@ -120,6 +124,7 @@ class Server:
             os.killpg(self.group, signal.SIGKILL)
         while reap(self.group):
             time.sleep(0.005)
+        self.guardian.communicate(b"peace\n")
 
 
 def children(process: int) -> set[int]:
