@@ -34,10 +34,10 @@ import Testing
             S: 250-mx.test
             S: 250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT TTL SESSION
             S: 250 AUTH PLAIN LOGIN
-            C: XCLIENT HELO=client PROTO=ESMTP LOGIN=joe+2B
-            => adopt
+            C: XCLIENT HELO=client PROTO=ESMTP LOGIN=joe+2B PORT=40000
+            => adopt 40000
             S: 220 mx.test ESMTP ready
-            C: XCLIENT ADDR=192.0.2.1 PORT=40000 NAME=client.example
+            C: XCLIENT ADDR=192.0.2.1 NAME=client.example
             => adopt 192.0.2.1 40000 client.example
             S: 220 mx.test ESMTP ready
             C: XCLIENT ADDR=192.0.2.2

@@ -159,10 +159,13 @@ package struct SMTPClientDialogue: ClientDialogue {
     /// but what the proxy has said (XCLIENT_README).
     private mutating func adopt(_ words: [[UInt8]]) -> Decision {
         guard sender == nil else { return reply(SMTPReply.badSequence) }
-        guard let said = try? XClientAttributes(smtp: words, known: SMTP.knownAttributes), let claim = try? said.claim(),
-            said.isSpeakable
-        else { return reply(SMTPReply.invalidArgument) }
-        claimed.add(said)
+        var all = claimed
+        guard let said = try? XClientAttributes(smtp: words, known: SMTP.knownAttributes) else {
+            return reply(SMTPReply.invalidArgument)
+        }
+        all.add(said)
+        guard all.isSpeakable, let claim = try? all.claim() else { return reply(SMTPReply.invalidArgument) }
+        claimed = all
         client = SMTPClientWords(helo: claimed[.helo], speaksESMTP: claimed.speaksESMTP)
         mayClaim = claim.address == nil
         state = .idle
