@@ -26,6 +26,7 @@ extension Session {
     /// Asks whether the credentials are good, and where they lead.
     func authenticate(_ credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
         context.login = credentials.login
+        try await learnClientName()
         switch server.route {
         case .upstream(let upstream):
             return .accepted(
