@@ -44,10 +44,15 @@ import Telemetry
 
     func giveBackConnection() { connectionCount -= 1 }
 
+    /// How many auth servers are remembered before those are forgotten that nothing is under way with.
+    private static let authClientLimit = 64
+
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
 
     func authClient(for peer: AuthPeer) -> AuthClient {
         if let client = authClients[peer] { return client }
+        // Servers that are found by name may have been at many places.
+        if authClients.count >= Self.authClientLimit { authClients = authClients.filter { !$0.value.isUnused } }
         let client = AuthClient(peer, worker: self)
         authClients[peer] = client
         return client

@@ -15,6 +15,9 @@ import Telemetry
     /// Which server comes next, and until when each is passed over because it kept silent.
     private var turn = 0
     private var silentUntil: [Duration]
+    /// Where hosts were when a name server last knew it, by name and without port.
+    private var lastKnown: [String: [SocketAddress]] = [:]
+    private static let lastKnownLimit = 256
 
     /// How long it is remembered that there is no such name, and an answer at the longest.
     static let negativeLifetime = Duration.seconds(5)
@@ -72,6 +75,26 @@ import Telemetry
         let kept = isPositive ? min(settings.validity ?? lifetime, Self.longestLifetime) : lifetime
         if kept > .zero { cache.keep(answer, to: question, until: LoopActor.loop.now + kept) }
     }
+
+    // MARK: Hosts
+
+    /// Asks for all addresses of a name, of both families where both are asked for.
+    func askForAddresses(of name: DNSName, port: UInt16, within limit: Duration, waiter: Waiter) -> AddressInquiry {
+        let types: [DNSQuestion.RecordType] = (settings.asksForIPv4 ? [.ipv4] : []) + (settings.asksForIPv6 ? [.ipv6] : [])
+        return AddressInquiry(
+            inquiries: types.map { ask(DNSQuestion($0, of: name), within: limit, waiter: waiter) }, port: port)
+    }
+
+    func lastKnownAddresses(of host: Host) -> [SocketAddress] {
+        lastKnown[host.name]?.map { $0.with(port: host.port) } ?? host.addresses
+    }
+
+    /// Remembers where a host is, for when no name server can tell. Auth servers choose names of hosts, too, so
+    /// there are so many and no more.
+    func remember(_ addresses: [SocketAddress], of host: Host) {
+        guard lastKnown.count < Self.lastKnownLimit || lastKnown[host.name] != nil else { return }
+        lastKnown[host.name] = addresses
+    }
 }
 
 /// Somebody's wait for an answer.
@@ -107,6 +130,29 @@ import Telemetry
         lookup?.remove(self)
         lookup = nil
     }
+}
+
+/// The same for all addresses of a host.
+@LoopActor struct AddressInquiry {
+    fileprivate let inquiries: [Inquiry]
+    fileprivate let port: UInt16
+
+    /// All that were found. That one family has none, or that nobody knows, is no fault beside addresses of the
+    /// other: there are name servers that refuse to speak of IPv6.
+    var answer: Result<[SocketAddress], LookupFailure>? {
+        var addresses: [SocketAddress] = []
+        var failure = LookupFailure.hostNotFound
+        for inquiry in inquiries {
+            switch inquiry.answer {
+            case .success(let values): addresses += values.compactMap { $0.address(port: port) }
+            case .failure(let other): if other != .hostNotFound { failure = other }
+            case nil: return nil
+            }
+        }
+        return addresses.isEmpty ? .failure(failure) : .success(addresses)
+    }
+
+    func cancel() { for inquiry in inquiries { inquiry.cancel() } }
 }
 
 extension DNSResponse.Value {
