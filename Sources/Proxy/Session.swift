@@ -26,7 +26,8 @@ import Telemetry
     private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
     private var isPausing = false
-    private let beginsWithTLS: Bool
+    let beginsWithTLS: Bool
+    let expectsProxyHeader: Bool
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -35,6 +36,7 @@ import Telemetry
         log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
+        expectsProxyHeader = listen.options.proxyProtocol
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
@@ -62,6 +64,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await readProxyHeader()
             try await handshakeIfImplicitTLS()
             lookUpClientName()
             try await greet()

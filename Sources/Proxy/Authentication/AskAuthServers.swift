@@ -110,7 +110,7 @@ extension Session {
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
             clientAddress: Array(identity.address.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
-            tls: facts,
+            proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
     }
 }

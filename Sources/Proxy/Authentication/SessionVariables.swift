@@ -25,10 +25,10 @@ extension Session {
         case .tlsProtocol: security?.protocolVersion ?? ""
         case .tlsCipher: security?.cipher ?? ""
         case .tlsServerName: security?.serverName ?? ""
-        case .headerAddress: header.map { String(decoding: $0.address, as: UTF8.self) } ?? ""
-        case .headerPort: header.map { "\($0.port)" } ?? ""
-        case .headerServerAddress: header.map { String(decoding: $0.serverAddress, as: UTF8.self) } ?? ""
-        case .headerServerPort: header.map { "\($0.serverPort)" } ?? ""
+        case .headerAddress: header.map { String(decoding: $0.source.text, as: UTF8.self) } ?? ""
+        case .headerPort: header.map { "\($0.source.port)" } ?? ""
+        case .headerServerAddress: header.map { String(decoding: $0.destination.text, as: UTF8.self) } ?? ""
+        case .headerServerPort: header.map { "\($0.destination.port)" } ?? ""
         }
     }
 
