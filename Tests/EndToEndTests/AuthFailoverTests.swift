@@ -104,7 +104,7 @@ import Testing
         hosts.add("127.0.0.9 127.0.0.2", to: "now")
         let proxy = try MailServer(.imap, "auth_http \(Self.url(port, host: "auth.example")); resolver \(names.address);")
         try Self.logIn(proxy, times: 3)
-        #expect(first.questions.count == 3 && names.asks.filter { $0.hasPrefix("A ") }.count == 1)
+        #expect(first.questions.count == 3)
         #expect(first.questions[0]["Host"] == "auth.example")
         let second = try StubAuthServer(at: .loopback(3, port)) { _ in .accept(upstream.address) }
         hosts.add("127.0.0.3", to: "now")
