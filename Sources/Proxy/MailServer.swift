@@ -21,6 +21,9 @@ package import Telemetry
     /// Nil where there is no auth server, or it is asked in the clear.
     let authServerTLS: TLSClientContext?
     let timeout: Duration
+    /// Nil where nobody is asked for names.
+    let resolver: Resolver?
+    let resolverTimeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
     private let trustedProxies: [Network]
@@ -61,7 +64,10 @@ package import Telemetry
             ? try contexts.context(for: settings[TLSClientSettings<UpstreamLeg>.self], protocolName: protocolType.name) : nil
         authServerTLS = route.asksByTLS
             ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
-        timeout = settings[MailSettings.self].timeout
+        let mail = settings[MailSettings.self]
+        timeout = mail.timeout
+        resolver = mail.resolver
+        resolverTimeout = mail.resolverTimeout
         authHTTP = settings[AuthHTTPSettings.self]
         trustedProxies = settings[AccessSettings.self].trustedProxies
         mailProtocol = protocolType.init(

@@ -20,6 +20,8 @@ import Telemetry
     var loginAttempts = 0
     /// The connection to the upstream, while the session and not yet the relay owns it.
     var upstream: Connection?
+    /// On its way to the client's name in the DNS.
+    var clientNameLookup: ClientNameLookup?
 
     let waiter = Waiter()
     private let deadline = LoopTimer()
@@ -68,6 +70,7 @@ import Telemetry
         do throws(SessionFailure) {
             try await readProxyHeader()
             try await handshakeIfImplicitTLS()
+            lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
@@ -248,6 +251,7 @@ import Telemetry
     private func end(after failure: SessionFailure) {
         deadline.stop()
         pauseTimer.stop()
+        clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)
         }
