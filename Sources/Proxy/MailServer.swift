@@ -20,6 +20,7 @@ package import Telemetry
     let upstreamTLS: TLSClientContext?
     /// Nil where there is no auth server, or it is asked in the clear.
     let authServerTLS: TLSClientContext?
+    let access: Access
     let timeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
@@ -43,6 +44,7 @@ package import Telemetry
         }
         var isFixed = false
         if case .upstream = route { isFixed = true }
+        access = Access(settings)
         proxy = settings[ProxySettings.self]
         self.log = log
         debugLog = log.ofDebuggedConnection

@@ -25,6 +25,7 @@ import Telemetry
     private var interruption: SessionFailure?
     private var isPausing = false
     private let beginsWithTLS: Bool
+    private var awaitsTLS: Bool { beginsWithTLS && security == nil }
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -60,6 +61,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await admitClient()
             try await handshakeIfImplicitTLS()
             try await greet()
             while true {
@@ -226,9 +228,9 @@ import Telemetry
             log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
-        // In a handshake nothing can be said but TLS's own alert, which is on its way. A client that has ended
-        // TLS hears that we have too.
-        if !client.isHandshaking {
+        // In a handshake nothing can be said but TLS's own alert, which is on its way, and nothing at all before
+        // it. A client that has ended TLS hears that we have too.
+        if !client.isHandshaking && !awaitsTLS {
             client.enqueue(farewell)
             client.flush()
             client.endSending()

@@ -8,13 +8,13 @@ package final class LineClient: @unchecked Sendable {
     private var said: [String] = []
     private var tlsLabel = ""
 
-    package init(_ address: Address, receiveBuffer: CInt? = nil) throws {
-        socket = try Socket.connect(to: address, receiveBuffer: receiveBuffer)
+    package init(_ address: Address, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
+        socket = try Socket.connect(to: address, from: host, receiveBuffer: receiveBuffer)
         reader = LineReader(socket)
     }
 
-    package convenience init(_ port: UInt16, receiveBuffer: CInt? = nil) throws {
-        try self.init(.port(port), receiveBuffer: receiveBuffer)
+    package convenience init(_ port: UInt16, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
+        try self.init(.port(port), from: host, receiveBuffer: receiveBuffer)
     }
 
     // MARK: Whole dialogues

@@ -80,11 +80,16 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Connects, with small writes sent at once.
-    /// - Parameter receiveBuffer: how little the kernel shall take on this side's behalf.
+    /// - Parameters:
+    ///   - host: which 127.0.0.N this side is; the kernel's choice is 1.
+    ///   - receiveBuffer: how little the kernel shall take on this side's behalf.
     package static func connect(
-        to address: Address, receiveBuffer: CInt? = nil, by deadline: Deadline = .usual
+        to address: Address, from host: UInt8? = nil, receiveBuffer: CInt? = nil, by deadline: Deadline = .usual
     ) throws(WireError) -> Socket {
         let socket = try make(address.family)
+        if let host, Address.loopback(host, 0).withSockaddr({ Glibc.bind(socket.descriptor, $0, $1) }) != 0 {
+            throw .system(call: "bind", errno: errno)
+        }
         if let receiveBuffer { socket.set(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         if address.family == AF_INET { socket.set(CInt(IPPROTO_TCP), TCP_NODELAY, 1) }
         if address.withSockaddr({ Glibc.connect(socket.descriptor, $0, $1) }) != 0 {
