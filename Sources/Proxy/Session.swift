@@ -16,6 +16,8 @@ import Telemetry
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
+    /// Where limits have counted this session.
+    var places = CountedPlaces()
     /// The connection to the upstream, while the session and not yet the relay owns it.
     var upstream: Connection?
 
@@ -70,8 +72,10 @@ import Telemetry
                 case .refused(let refusal, let wait):
                     try await refuse(refusal, after: wait)
                 case .accepted(let destination):
+                    if !destination.upstreamDecides { try await admitLogin() }
                     switch try await logIn(to: destination) {
                     case .accepted(let upstream, let reply):
+                        if destination.upstreamDecides { try await admitLogin() }
                         return relay(to: upstream, beginningWith: reply)
                     case .refused(let refusal):
                         try await refuseAndGoOn(refusal)
@@ -215,7 +219,7 @@ import Telemetry
         let relay = Relay(
             client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
             inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
-            context: context)
+            context: context, places: places)
         relay.begin()
         worker.remove(self)
     }
@@ -239,6 +243,7 @@ import Telemetry
         client.close()
         worker.giveBackConnection()
         closeUpstream()
+        places.giveBack()
         worker.remove(self)
     }
 

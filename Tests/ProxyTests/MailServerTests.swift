@@ -10,7 +10,9 @@ import Testing
 
 let mailSchema = Schema(
     groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, DialogueSettings.self]
-        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self, AccessSettings.self])
+        + mailProtocols.map { $0.settings } + [
+            RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self, AccessSettings.self, LimitSettings.self,
+        ])
 
 @Suite struct MailServerTests {
     /// The servers of a file whose `mail` block is this.

@@ -1,0 +1,66 @@
+import Configuration
+import Kernel
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct AccessMemoryTests {
+    private static let key = SharedKey("who")
+
+    /// The memory of a configuration with these zones, after that of another.
+    @LoopActor private func memory(_ zones: String, continuing old: AccessMemory? = nil) throws -> AccessMemory {
+        let schema = Schema(groups: [LimitSettings.self])
+        let memory = AccessMemory(continuing: old)
+        try memory.open(for: try schema.load("events {} mail { \(zones) server { } }"))
+        return memory
+    }
+
+    @Test(arguments: [
+        ("limit_conn_zone $remote_addr zone=one:64k;", true), ("limit_conn_zone $remote_addr zone=one:128k;", false),
+        ("limit_conn_zone $remote_user zone=one:64k;", false), ("limit_conn_zone $remote_addr zone=two:64k;", false),
+    ])
+    func `a zone goes on over a reload where name, key and size agree`(_ zones: String, _ goesOn: Bool) throws {
+        try onLoop {
+            let old = try memory("limit_conn_zone $remote_addr zone=one:64k;")
+            _ = try old.zone("one").tally.count(Self.key, atMost: 1)
+            let new = try memory(zones, continuing: old)
+            let name = zones.contains("two") ? "two" : "one"
+            #expect((try new.zone(name).tally.count(Self.key, atMost: 1) == .full) == goesOn)
+        }
+    }
+
+    @Test func `what a process held is given back in every zone`() throws {
+        try onLoop {
+            let memory = try memory("limit_conn_zone $remote_addr zone=one:64k; limit_conn_zone $remote_user zone=two:64k;")
+            for name in ["one", "two"] { _ = try memory.zone(name).tally.count(Self.key, atMost: 1) }
+            memory.forget(process: OwnProcess.id)
+            for name in ["one", "two"] { #expect(try memory.zone(name).tally.count(Self.key, atMost: 1) != .full) }
+        }
+    }
+
+    @Test func `a zone that nobody declares is refused in nginx's words`() throws {
+        try onLoop {
+            let expected = ConfigurationError("zero size shared memory zone \"none\"", isAfterParsing: true)
+            #expect(throws: expected) { try memory("").zone("none") }
+        }
+    }
+}
+
+@Suite struct SharedKeyOfClientTests {
+    private func key(_ text: String) throws -> SharedKey? {
+        SharedKey(clientAt: try #require(SocketAddress(literal: text, port: 4711)))
+    }
+
+    @Test(arguments: [
+        ("192.0.2.1", "::ffff:192.0.2.1", true), ("192.0.2.1", "192.0.2.2", false), ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
+        ("2001:db8::1", "2001:db8:0:1::1", false), ("::1", "0.0.0.1", false),
+    ])
+    func `clients are told apart by their IPv4 address, or by the network of 64 bits`(_ one: String, _ other: String, _ areSame: Bool) throws {
+        #expect((try key(one) == key(other)) == areSame)
+    }
+
+    @Test func `a client without an address is none that can be counted`() {
+        #expect(SharedKey(clientAt: .unix("/run/s")) == nil)
+    }
+}
