@@ -68,8 +68,11 @@ import Telemetry
             try await greet()
             while true {
                 let credentials = try await converse()
+                let method = credentials.method
+                try await refuseBarred()
                 switch try await authenticate(credentials) {
                 case .refused(let refusal, let wait):
+                    try await slowDown(after: refusal, to: method)
                     try await refuse(refusal, after: wait)
                 case .accepted(let destination):
                     if !destination.upstreamDecides { try await admitLogin() }
@@ -78,6 +81,7 @@ import Telemetry
                         if destination.upstreamDecides { try await admitLogin() }
                         return relay(to: upstream, beginningWith: reply)
                     case .refused(let refusal):
+                        try await slowDown(after: refusal, to: method)
                         try await refuseAndGoOn(refusal)
                     }
                 }

@@ -12,6 +12,7 @@ let mailSchema = Schema(
     groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, DialogueSettings.self]
         + mailProtocols.map { $0.settings } + [
             RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self, AccessSettings.self, LimitSettings.self,
+            FailureSettings.self,
         ])
 
 @Suite struct MailServerTests {

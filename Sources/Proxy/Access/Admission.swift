@@ -10,6 +10,7 @@ extension Session {
         guard server.access.rules.admit(identity.address) else {
             try await turnAway(.accessForbidden, .error, "access forbidden by rule")
         }
+        try await refuseBarred()
         try await count(SharedKey(clientAt: identity.address), by: server.access.limits.byAddress)
     }
 
@@ -46,5 +47,29 @@ extension Session {
         setDeadline(server.timeout, else: .clientTimedOut)
         try await wait { [client] in client.isWritable }
         throw .turnedAway(farewell, level: level, text: text)
+    }
+
+    // MARK: Logins that fail
+
+    /// Turns the client away, and asks nobody about it, while its address is barred for logins that have failed.
+    func refuseBarred() async throws(SessionFailure) {
+        guard let failures = server.access.failures, failures.isBarred(identity.address) else { return }
+        try await turnAway(.tooManyFailures, .info, "login refused to \(identity.address.host) after too many failures")
+    }
+
+    /// Counts a login that has been refused, and holds the answer back. The log has a line for it that programs
+    /// read (`etc/fail2ban`): the address stands before anything that a client has written.
+    func slowDown(after refusal: Refusal, to method: AuthMethod) async throws(SessionFailure) {
+        guard method != .none, refusal.isAboutLogin,
+            let outcome = server.access.failures?.noteFailure(from: identity.address)
+        else { return }
+        let text = "login failure \(outcome.number) of \(outcome.limit) from \(identity.address.host)"
+        if let pause = outcome.pause {
+            log.write(.warn, "\(text), refused for \(pause.components.seconds)s", context: context)
+        } else {
+            log.write(.notice, text, context: context)
+        }
+        stopDeadline()
+        try await pause(for: outcome.delay) { false }
     }
 }

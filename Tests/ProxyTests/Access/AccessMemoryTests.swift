@@ -10,7 +10,7 @@ import Testing
 
     /// The memory of a configuration with these zones, after that of another.
     @LoopActor private func memory(_ zones: String, continuing old: AccessMemory? = nil) throws -> AccessMemory {
-        let schema = Schema(groups: [LimitSettings.self])
+        let schema = Schema(groups: [LimitSettings.self, FailureSettings.self])
         let memory = AccessMemory(continuing: old)
         try memory.open(for: try schema.load("events {} mail { \(zones) server { } }"))
         return memory
@@ -27,6 +27,20 @@ import Testing
             let new = try memory(zones, continuing: old)
             let name = zones.contains("two") ? "two" : "one"
             #expect((try new.zone(name).tally.count(Self.key, atMost: 1) == .full) == goesOn)
+        }
+    }
+
+    @Test(arguments: [
+        ("auth_failure_limit 3;", true), ("auth_failure_limit 5 window=1d;", true), ("auth_failure_limit 5; auth_failure_memory 64k;", false),
+    ])
+    func `failures are remembered over a reload where their memory has its size`(_ directives: String, _ goesOn: Bool) throws {
+        try onLoop {
+            let limit = SharedThrottle.Limit(count: 1, window: .seconds(60), pause: .seconds(60))
+            let old = try memory("auth_failure_limit 1;")
+            _ = old.failures?.note(Self.key, limit, at: .seconds(1))
+            let new = try memory(directives, continuing: old)
+            #expect(new.failures?.isBarred(Self.key, at: .seconds(2)) == goesOn)
+            #expect(try memory("", continuing: old).failures == nil)
         }
     }
 
