@@ -23,7 +23,8 @@ import Testing
         let proxy = try MailServer(
             .imap, "auth_http 127.0.0.1:1; listen 127.0.0.1:\(try Ports.free()) ssl; \(try Certificates.shared()[.ecdsa].directives) deny all;", until: .connects)
         let port = try #require(proxy.server.contents("server.conf").firstMatch(of: #/listen 127.0.0.1:(\d+) ssl/#).flatMap { UInt16($0.1) })
-        try LineClient(port).expectEnd()
+        let client: LineClient = try eventually("the second listener") { try? LineClient(port) }
+        try client.expectEnd()
         try proxy.server.awaitLog("access forbidden by rule while sending client greeting line, client: 127.0.0.1, server: 127.0.0.1:\(port)")
     }
 
