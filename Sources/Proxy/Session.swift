@@ -26,7 +26,8 @@ import Telemetry
     private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
     private var isPausing = false
-    private let beginsWithTLS: Bool
+    let beginsWithTLS: Bool
+    let expectsProxyHeader: Bool
     private var awaitsTLS: Bool { beginsWithTLS && security == nil }
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
@@ -36,6 +37,7 @@ import Telemetry
         log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
+        expectsProxyHeader = listen.options.proxyProtocol
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
@@ -63,6 +65,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await readProxyHeader()
             try await admitClient()
             try await handshakeIfImplicitTLS()
             try await greet()

@@ -28,6 +28,33 @@ import Testing
         try proxy.server.awaitLog("access forbidden by rule while sending client greeting line, client: 127.0.0.1, server: 127.0.0.1:\(port)")
     }
 
+    @Test func `what counts is the address that a trusted balancer tells`() throws {
+        let port = try Ports.free()
+        let server = try ServerUnderTest(
+            mail: """
+                auth_http 127.0.0.1:1; limit_conn_zone $remote_addr zone=addresses:1m;
+                server {
+                    listen 127.0.0.1:\(port) proxy_protocol; protocol imap;
+                    set_real_ip_from 127.0.0.1; allow 192.0.2.0/24; deny all; limit_conn addresses 1;
+                }
+                """, until: .connects)
+        func client(_ address: String, from host: UInt8 = 1) throws -> LineClient {
+            let client = try LineClient(port, from: host)
+            try client.send("PROXY TCP4 \(address) 192.0.2.1 4711 143\r\n")
+            return client
+        }
+        let first = try client("192.0.2.7")
+        try first.expect("* OK IMAP4 ready")
+        try client("192.0.2.7").converse("S: * BYE Too many connections\nS.")
+        try client("192.0.2.8").expect("* OK IMAP4 ready")
+        for (address, host) in [("203.0.113.1", UInt8(1)), ("192.0.2.9", 2)] {
+            try client(address, from: host).converse("S: * BYE Access denied\nS.")
+        }
+        try server.awaitLog("access forbidden by rule while sending client greeting line, client: 203.0.113.1, server: ")
+        try server.awaitLog("access forbidden by rule while sending client greeting line, client: 127.0.0.2, server: ")
+        withExtendedLifetime(first) {}
+    }
+
     @Test func `a reload changes who may come in`() throws {
         let proxy = try MailServer(.imap, "auth_http 127.0.0.1:1;")
         let client = try proxy.client()

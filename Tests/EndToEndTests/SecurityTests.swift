@@ -179,24 +179,26 @@ import Testing
     func `a good login among half-open clients is not held up`(_ speech: Speech) throws {
         let upstream = try speech.upstream()
         let auth = try StubAuthServer(accepting: upstream)
-        let tlsPort = try Ports.free()
+        let (tlsPort, proxyPort) = (try Ports.free(), try Ports.free())
         let proxy = try MailServer(
-            speech, "auth_http \(auth.url); listen 127.0.0.1:\(tlsPort) ssl; \(try Certificates.shared()[.ecdsa].directives)",
+            speech, "auth_http \(auth.url); listen 127.0.0.1:\(tlsPort) ssl; listen 127.0.0.1:\(proxyPort) proxy_protocol; \(try Certificates.shared()[.ecdsa].directives)",
             main: "worker_rlimit_nofile 8192;", events: "worker_connections 4096;")
         let starts = ["", "a", "a LOGIN {20}\r\nx", "USER u", "EHLO ", "AUTH PLAIN\r\nAGE"]
         // The start of a ClientHello, and no more of it.
         let handshakes: [[UInt8]] = [[], [0x16], [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]]
         var crowd: [LineClient] = []
         for number in 0..<Self.crowdSize {
-            if number.isMultiple(of: 4) {
-                let client = try LineClient(tlsPort)
-                try client.send(handshakes[number / 4 % handshakes.count])
-                crowd.append(client)
-            } else {
-                let client = try proxy.client()
-                try client.send(starts[number % starts.count])
-                crowd.append(client)
-                _ = try client.line()
+            switch number % 5 {
+            case 0:
+                crowd.append(try LineClient(tlsPort))
+                try crowd[number].send(handshakes[number / 5 % handshakes.count])
+            case 1:
+                crowd.append(try LineClient(proxyPort))
+                try crowd[number].send(Array("PROXY TCP4 192.0.2.1".utf8.prefix(number / 5 % 20)))
+            default:
+                crowd.append(try proxy.client())
+                try crowd[number].send(starts[number % starts.count])
+                _ = try crowd[number].line()
             }
         }
         let start = ContinuousClock.now

@@ -8,13 +8,14 @@ package final class LineClient: @unchecked Sendable {
     private var said: [String] = []
     private var tlsLabel = ""
 
-    package init(_ address: Address, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
-        socket = try Socket.connect(to: address, from: host, receiveBuffer: receiveBuffer)
+    package init(_ address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil) throws {
+        socket = try Socket.connect(to: address, from: source, receiveBuffer: receiveBuffer)
         reader = LineReader(socket)
     }
 
+    /// - Parameter host: which 127.0.0.N this side is; the kernel's choice is 1.
     package convenience init(_ port: UInt16, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
-        try self.init(.port(port), from: host, receiveBuffer: receiveBuffer)
+        try self.init(.port(port), from: host.map { .loopback($0, 0) }, receiveBuffer: receiveBuffer)
     }
 
     // MARK: Whole dialogues
