@@ -22,11 +22,15 @@ package import Telemetry
     let authServerTLS: TLSClientContext?
     let access: Access
     let timeout: Duration
+    /// Nil where nobody is asked for names.
+    let resolver: Resolver?
+    let resolverTimeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
     private let trustedProxies: [Network]
-    /// Whether upstreams are told more of clients than any login takes.
+    /// Whether upstreams are told of clients and their connections, and of their TLS.
     let tellsOfClients: Bool
+    let tellsOfTLS: Bool
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
@@ -64,7 +68,10 @@ package import Telemetry
             ? try contexts.context(for: settings[TLSClientSettings<UpstreamLeg>.self], protocolName: protocolType.name) : nil
         authServerTLS = route.asksByTLS
             ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
-        timeout = settings[MailSettings.self].timeout
+        let mail = settings[MailSettings.self]
+        timeout = mail.timeout
+        resolver = mail.resolver
+        resolverTimeout = mail.resolverTimeout
         authHTTP = settings[AuthHTTPSettings.self]
         trustedProxies = settings[AccessSettings.self].trustedProxies
         mailProtocol = protocolType.init(
@@ -72,8 +79,10 @@ package import Telemetry
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
-                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed))
-        tellsOfClients = proxy.header != .none || mailProtocol is SMTP
+                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed,
+                passesClientID: proxy.passesClientID))
+        tellsOfTLS = proxy.header == .v2 || proxy.passesClientID
+        tellsOfClients = tellsOfTLS || proxy.header == .v1 || mailProtocol is SMTP
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)

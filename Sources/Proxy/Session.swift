@@ -13,6 +13,8 @@ import Telemetry
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
     var identity: ClientIdentity
+    /// The same as it was before anything was said in the clear that TLS lets us forget.
+    private var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -20,6 +22,8 @@ import Telemetry
     var places = CountedPlaces()
     /// The connection to the upstream, while the session and not yet the relay owns it.
     var upstream: Connection?
+    /// On its way to the client's name in the DNS.
+    var clientNameLookup: ClientNameLookup?
 
     let waiter = Waiter()
     private let deadline = LoopTimer()
@@ -42,7 +46,9 @@ import Telemetry
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
-                time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
+                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
+                // Who a PROXY header comes from says by it who the client is, and the client itself says nothing.
+                believesClaims: !listen.options.proxyProtocol && server.trusts(identity.peer)))
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
             activity: "sending client greeting line")
@@ -68,6 +74,7 @@ import Telemetry
             try await readProxyHeader()
             try await admitClient()
             try await handshakeIfImplicitTLS()
+            lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
@@ -109,6 +116,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
+        try await forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -127,7 +135,7 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        client.enqueue(dialogue.greeting())
+        client.enqueue(dialogue.greeting(overTLS: client.isEncrypted))
         try await flush(client)
         context.activity = "in auth state"
     }
@@ -170,6 +178,9 @@ import Telemetry
         case .reply(let reply):
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
+        case .adopt(let claim, let reply):
+            try await adopt(claim)
+            client.enqueue(reply)
         case .authenticate(let credentials):
             try await flush(client)
             return credentials
@@ -179,6 +190,23 @@ import Telemetry
             try await startTLS(after: reply)
         }
         return nil
+    }
+
+    /// Takes the word of the proxy before us for who the client is.
+    private func adopt(_ claim: ClientClaim) async throws(SessionFailure) {
+        if identityBeforeClaims == nil { identityBeforeClaims = identity }
+        identity.adopt(claim)
+        context.client = identity.address.host
+        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
+        try await admitClient()
+    }
+
+    private func forgetClaims() async throws(SessionFailure) {
+        guard let before = identityBeforeClaims else { return }
+        identity = before
+        identityBeforeClaims = nil
+        context.client = identity.address.host
+        try await admitClient()
     }
 
     private func readMore() async throws(SessionFailure) {
@@ -235,6 +263,7 @@ import Telemetry
     private func end(after failure: SessionFailure) {
         deadline.stop()
         pauseTimer.stop()
+        clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)
         }
