@@ -73,9 +73,7 @@ extension Session {
             tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
         log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)
-        let timedOut = "auth http server \(authServer.address) timed out"
-        setDeadline(
-            server.authHTTP.timeout, else: .authServer(text: timedOut, KernelError("recv()", KernelError.timedOut)))
+        setDeadline(server.authHTTP.timeout, else: .authServerTimedOut(authServer.address))
         let question = worker.authClient(for: AuthPeer(authServer, over: server.authServerTLS)).ask(request.encode(), waiter: waiter)
         do throws(SessionFailure) {
             try await wait { question.answer != nil }

@@ -27,9 +27,12 @@ struct ClientIdentity {
         var bytes: [UInt8] {
             switch self {
             case .confirmed(let name): name
-            case .unavailable: Array("[UNAVAILABLE]".utf8)
-            case .temporarilyUnavailable: Array("[TEMPUNAVAIL]".utf8)
+            case .unavailable: Self.unavailableText
+            case .temporarilyUnavailable: Self.temporarilyUnavailableText
             }
         }
+
+        private static let unavailableText = Array("[UNAVAILABLE]".utf8)
+        private static let temporarilyUnavailableText = Array("[TEMPUNAVAIL]".utf8)
     }
 }

@@ -52,7 +52,7 @@ extension Session {
     }
 
     private func connect(to address: SocketAddress) async throws(SessionFailure) -> Connection {
-        context.upstream = address.isUnix ? address.description : "\(address.host):\(address.port)"
+        context.upstream = if case .ipv6(_, _, let port) = address { "\(address.host):\(port)" } else { address.description }
         context.activity = "connecting to upstream"
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
         let upstream: Connection
