@@ -205,6 +205,8 @@ import Telemetry
         log.write(.info, "client logged in", context: context)
         log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
         self.upstream = nil
+        client.expectNoPasswords()
+        upstream.expectNoPasswords()
         var toClient = ByteQueue()
         toClient.append(reply)
         var rest = upstream.takeInput()

@@ -93,6 +93,9 @@ import TLS
         return progress
     }
 
+    /// The login is over: no password comes any more.
+    func expectNoPasswords() { tls?.expectNoPasswords() }
+
     // MARK: Bytes through the queues
 
     /// Reads once, until `input` holds `limit` bytes at most.
