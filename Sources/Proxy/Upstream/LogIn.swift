@@ -14,7 +14,7 @@ extension Session {
     /// Connects to the upstream and logs in there for the client.
     func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
         setDeadline(server.timeout, else: .upstreamTimedOut)
-        let upstream = try await connect(to: destination.upstream.address)
+        let upstream = try await connect(to: destination.upstream.address, peerSpeaksFirst: destination.security != .on)
         if destination.security == .on { try await handshake(over: upstream, to: destination.upstream) }
         var dialogue = dialogue.makeUpstreamDialogue(with: destination.credentials, to: terms(for: destination))
         while true {
@@ -26,8 +26,7 @@ extension Session {
             case .awaitInput:
                 try await readReply(from: upstream)
             case .send(let line):
-                upstream.enqueue(line.span)
-                try await flush(upstream)
+                try await say(line.span, to: upstream)
             case .startTLS:
                 try await handshake(over: upstream, to: destination.upstream)
             case .cannotStartTLS(let fault):
@@ -51,13 +50,13 @@ extension Session {
         }
     }
 
-    private func connect(to address: SocketAddress) async throws(SessionFailure) -> Connection {
+    private func connect(to address: SocketAddress, peerSpeaksFirst: Bool) async throws(SessionFailure) -> Connection {
         context.upstream = if case .ipv6(_, _, let port) = address { "\(address.host):\(port)" } else { address.description }
         context.activity = "connecting to upstream"
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
         let upstream: Connection
         do throws(KernelError) {
-            let source = try EventSource.connect(to: address)
+            let source = try EventSource.connect(to: address, peerSpeaksFirst: peerSpeaksFirst)
             upstream = Connection(source)
             self.upstream = upstream
             try LoopActor.loop.watch(source, waiter)
@@ -119,7 +118,7 @@ extension Session {
             upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS)
     }
 
-    private func readReply(from upstream: Connection) async throws(SessionFailure) {
+    @inline(__always) private func readReply(from upstream: Connection) async throws(SessionFailure) {
         if upstream.input.count >= server.proxy.bufferSize {
             let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
             throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)
