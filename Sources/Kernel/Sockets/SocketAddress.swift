@@ -103,21 +103,17 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
                 text[count] = byte
                 count += 1
             }
-            func append(number: Int) {
-                var divisor = 10_000
-                while divisor > max(number, 1) { divisor /= 10 }
-                while divisor > 0 {
-                    append(0x30 + UInt8(number / divisor % 10))
-                    divisor /= 10
-                }
+            func append(number: UInt32) {
+                if number >= 10 { append(number: number / 10) }
+                append(0x30 + UInt8(number % 10))
             }
             for part in 0..<4 {
                 if part > 0 { append(UInt8(ascii: ".")) }
-                append(number: Int(address >> UInt32(24 - 8 * part) & 0xFF))
+                append(number: address >> UInt32(24 - 8 * part) & 0xFF)
             }
             if let port {
                 append(UInt8(ascii: ":"))
-                append(number: Int(port))
+                append(number: UInt32(port))
             }
             return String(decoding: UnsafeBufferPointer(rebasing: text[..<count]), as: UTF8.self)
         }
