@@ -58,6 +58,10 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         if isContiguous == nil { for byte in words { append(byte) } }
     }
 
+    package mutating func append(_ words: StaticString) {
+        words.withUTF8Buffer { unsafe append($0) }
+    }
+
     private mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
         guard let first = source.baseAddress else { return }
         makeRoom(for: source.count)

@@ -39,7 +39,7 @@ import Telemetry
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
                 time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
         context = LogContext(
-            connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
+            connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))

@@ -31,18 +31,18 @@ struct HTTPHeaderWriter {
     }
 
     /// A header whose value is ours, too.
-    mutating func field(_ name: String, _ content: String) {
+    mutating func field(_ name: StaticString, _ content: String) {
         literal(name)
         literal(": ")
-        literal(content)
+        bytes.append(content.utf8)
         literal("\r\n")
     }
 
-    mutating func field(_ name: String, _ content: [UInt8], _ escaping: Escaping = .controls) {
+    mutating func field(_ name: StaticString, _ content: [UInt8], _ escaping: Escaping = .controls) {
         field(name, content.span, escaping)
     }
 
-    mutating func field(_ name: String, _ content: Span<UInt8>, _ escaping: Escaping) {
+    mutating func field(_ name: StaticString, _ content: Span<UInt8>, _ escaping: Escaping) {
         literal(name)
         literal(": ")
         value(content, escaping)
@@ -60,7 +60,7 @@ struct HTTPHeaderWriter {
     mutating func end() { literal("\r\n") }
 
     /// Words of ours, written as they are.
-    private mutating func literal(_ text: String) { bytes.append(text.utf8) }
+    private mutating func literal(_ text: StaticString) { bytes.append(text) }
 
     private mutating func value(_ content: Span<UInt8>, _ escaping: Escaping) {
         var start = 0

@@ -83,7 +83,7 @@ extension HTTPResponseHead {
     /// - Parameter name: in small letters.
     func value(of name: StaticString, in bytes: Span<UInt8>) throws(Contradiction) -> Range<Int>? {
         var found: Range<Int>?
-        for field in fields where HTTPText(bytes, field.name).isWord(name) {
+        for field in fields where field.name.count == name.utf8CodeUnitCount && HTTPText(bytes, field.name).isWord(name) {
             if let found, !HTTPText(bytes, found).isEqual(to: HTTPText(bytes, field.value)) {
                 throw Contradiction(name: "\(name)")
             }

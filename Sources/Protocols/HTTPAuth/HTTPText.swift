@@ -9,7 +9,7 @@ struct HTTPText: ~Escapable {
     init(_ bytes: Span<UInt8>) { self.bytes = bytes }
 
     var isEmpty: Bool { bytes.isEmpty }
-    var array: [UInt8] { bytes.indices.map { bytes[$0] } }
+    var array: [UInt8] { bytes.bytes() }
 
     func contains(_ byte: UInt8) -> Bool { allSatisfy { $0 != byte } == false }
 
@@ -27,13 +27,7 @@ struct HTTPText: ~Escapable {
     }
 
     func hasPrefix(_ text: String) -> Bool {
-        guard bytes.count >= text.utf8.count else { return false }
-        var index = 0
-        for byte in text.utf8 {
-            if bytes[index] != byte { return false }
-            index += 1
-        }
-        return true
+        bytes.count >= text.utf8.count && text.utf8.enumerated().allSatisfy { bytes[$0] == $1 }
     }
 
     /// - Parameter word: in small letters.

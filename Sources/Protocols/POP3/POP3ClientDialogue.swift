@@ -26,7 +26,7 @@ package struct POP3ClientDialogue: ClientDialogue {
 
     init(of server: POP3, _ start: DialogueStart) {
         self.server = server
-        salt = start.salt(at: server.policy.serverName)
+        salt = server.usesChallenge ? start.salt(at: server.policy.serverName) : []
         budget = ClientBudget(server.policy)
     }
 

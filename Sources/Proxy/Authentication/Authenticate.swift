@@ -68,7 +68,7 @@ extension Session {
         let request = AuthRequest(
             uri: authServer.uri, host: authServer.host, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(identity.address.host.utf8),
+            clientAddress: Array(identity.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })

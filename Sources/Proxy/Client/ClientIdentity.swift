@@ -6,7 +6,11 @@ struct ClientIdentity {
     /// The machine at the other end of the socket: the client, or a balancer before it.
     let peer: SocketAddress
     /// Where the client is: the peer, unless one that is trusted says otherwise.
-    var address: SocketAddress
+    private(set) var address: SocketAddress {
+        didSet { host = address.host }
+    }
+    /// The same as text, without the port.
+    private(set) var host: String
     /// The client's name in the DNS, or why there is none; only SMTP speaks of it
     /// (`mail-extras.md`, section 3).
     var hostName = HostName.unavailable
@@ -18,6 +22,7 @@ struct ClientIdentity {
     init(peer: SocketAddress) {
         self.peer = peer.unmapped
         address = self.peer
+        host = address.host
     }
 
     /// Takes a balancer's word for who the client is, if it is trusted and says an address.

@@ -12,7 +12,7 @@ extension Session {
         setDeadline(server.timeout, else: .proxyHeaderMissing)
         let header = try await proxyHeader()
         identity.adopt(header, isTrusted: server.trusts(identity.peer))
-        context.client = identity.address.host
+        context.client = identity.host
         context.activity = "sending client greeting line"
         log.debug(.mail, "mail: PROXY header of \(identity.peer), client \(identity.address)", context: context)
     }
