@@ -63,15 +63,18 @@ import Testing
     @Test(arguments: [PollingMethod.epoll, .poll])
     func `who waits for the other side's first words hears that there is no connection`(_ method: PollingMethod) throws {
         try onLoop(method) {
-            let closed = EventSource(try FileDescriptor.duplicate(of: ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0)).descriptor.number), isStream: false)
-            let address = try #require(closed.localAddress)
-            closed.close()
-            let source = try EventSource.connect(to: address, peerSpeaksFirst: true)
+            let source = try EventSource.connect(to: try closedAddress(), peerSpeaksFirst: true)
             try LoopActor.loop.watch(source, Recorder())
             try runLoop { source.isWritable }
             #expect(source.connectFault() == KernelError("connect()", ECONNREFUSED))
             source.close()
         }
+    }
+
+    /// Where a socket has just been bound and does not listen.
+    private func closedAddress() throws -> SocketAddress {
+        let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), listens: false)
+        return try #require(SocketAddress.ask { getsockname(socket.descriptor.number, $0, $1) })
     }
 
     @Test func `nobody reads at the other end: closed, and no signal`() throws {
