@@ -107,8 +107,7 @@ import Testing
         }
         try succeed([
             ProgramUnderTest.sibling("martlet-bench"), "--server", "127.0.0.1:\(ports)", "--auth", "127.0.0.1:\(ports + 1)",
-            "--upstream", "127.0.0.1:\(ports + 2)", "--worker", "\(pid)", "--work", work.rawValue, "--protocol", "\(speech)",
-            "--operations", "\(count)",
+            "--upstream", "127.0.0.1:\(ports + 2)", "--work", work.rawValue, "--protocol", "\(speech)", "--operations", "\(count)",
         ])
         _ = kill(pid, SIGTERM)
         try server.awaitExit()
