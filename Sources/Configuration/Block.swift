@@ -16,7 +16,7 @@ package enum Block: String, Sendable, CaseIterable {
 }
 
 /// Where a directive was found: a file with a line, or the text given with `-g`.
-package enum Position: Sendable, Equatable, CustomStringConvertible {
+package enum Position: Sendable, Hashable, CustomStringConvertible {
     case file(String, line: Int)
     case commandLine
 

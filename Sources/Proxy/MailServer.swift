@@ -20,20 +20,27 @@ package import Telemetry
     let upstreamTLS: TLSClientContext?
     /// Nil where there is no auth server, or it is asked in the clear.
     let authServerTLS: TLSClientContext?
+    let access: Access
     let timeout: Duration
+    /// Nil where nobody is asked for names.
+    let resolver: Resolver?
+    let resolverTimeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
     private let trustedProxies: [Network]
-    /// Whether upstreams are told more of clients than any login takes.
+    /// Whether upstreams are told of clients and their connections, and of their TLS.
     let tellsOfClients: Bool
+    let tellsOfTLS: Bool
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
     ///   - debuggedNetworks: whose sessions are logged with everything, whatever the levels.
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
+    ///   - memory: what the limits of the configuration know of clients.
     package init(
-        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts
+        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts,
+        memory: AccessMemory
     ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
@@ -46,6 +53,7 @@ package import Telemetry
         }
         var isFixed = false
         if case .upstream = route { isFixed = true }
+        access = try Access(settings, memory: memory)
         proxy = settings[ProxySettings.self]
         self.log = log
         debugLog = log.ofDebuggedConnection
@@ -60,7 +68,10 @@ package import Telemetry
             ? try contexts.context(for: settings[TLSClientSettings<UpstreamLeg>.self], protocolName: protocolType.name) : nil
         authServerTLS = route.asksByTLS
             ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
-        timeout = settings[MailSettings.self].timeout
+        let mail = settings[MailSettings.self]
+        timeout = mail.timeout
+        resolver = mail.resolver
+        resolverTimeout = mail.resolverTimeout
         authHTTP = settings[AuthHTTPSettings.self]
         trustedProxies = settings[AccessSettings.self].trustedProxies
         mailProtocol = protocolType.init(
@@ -68,8 +79,10 @@ package import Telemetry
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
-                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed))
-        tellsOfClients = proxy.header != .none || mailProtocol is SMTP
+                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed,
+                passesClientID: proxy.passesClientID))
+        tellsOfTLS = proxy.header == .v2 || proxy.passesClientID
+        tellsOfClients = tellsOfTLS || proxy.header == .v1 || mailProtocol is SMTP
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)
@@ -111,20 +124,23 @@ package import Telemetry
     /// Builds all servers of a configuration.
     /// - Parameters:
     ///   - resumption: what lets clients come back to their TLS sessions.
+    ///   - memory: what limits know of clients.
     ///   - openLog: opens the destinations of one block.
     package static func servers(
-        of configuration: LoadedConfiguration, resumption: TLSResumption,
+        of configuration: LoadedConfiguration, resumption: TLSResumption, memory: AccessMemory = AccessMemory(),
         openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
         let contexts = TLSClientContexts()
         let debuggedNetworks = configuration.events[EventsSettings.self].debuggedNetworks
+        try memory.open(for: configuration)
         var servers: [MailServer] = []
         for block in configuration.servers {
             let log = try openLog(block.settings[ErrorLogSettings.self])
             servers.append(
                 try MailServer(
-                    block, log: log, debuggedNetworks: debuggedNetworks, resumption: resumption, contexts: contexts))
+                    block, log: log, debuggedNetworks: debuggedNetworks, resumption: resumption, contexts: contexts,
+                    memory: memory))
         }
         return servers
     }

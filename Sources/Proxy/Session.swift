@@ -13,17 +13,24 @@ import Telemetry
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
     var identity: ClientIdentity
+    /// The same as it was before anything was said in the clear that TLS lets us forget.
+    private var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
+    /// Where limits have counted this session.
+    var places = CountedPlaces()
     /// The connection to the upstream, while the session and not yet the relay owns it.
     var upstream: Connection?
+    /// On its way to the client's name in the DNS.
+    var clientNameLookup: ClientNameLookup?
 
     let waiter = Waiter()
     private let deadline = LoopTimer()
     private var interruption: SessionFailure?
     let beginsWithTLS: Bool
     let expectsProxyHeader: Bool
+    private var awaitsTLS: Bool { beginsWithTLS && security == nil }
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -37,7 +44,9 @@ import Telemetry
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
-                time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
+                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
+                // Who a PROXY header comes from says by it who the client is, and the client itself says nothing.
+                believesClaims: !listen.options.proxyProtocol && server.trusts(identity.peer)))
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
@@ -58,18 +67,26 @@ import Telemetry
     private func run() async {
         do throws(SessionFailure) {
             try await readProxyHeader()
+            try await admitClient()
             try await handshakeIfImplicitTLS()
+            lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
+                let method = credentials.method
+                try await refuseBarred()
                 switch try await authenticate(credentials) {
                 case .refused(let refusal, let wait):
+                    try await slowDown(after: refusal, to: method)
                     try await refuse(refusal, after: wait)
                 case .accepted(let destination):
+                    if !destination.upstreamDecides { try await admitLogin() }
                     switch try await logIn(to: destination) {
                     case .accepted(let upstream, let reply):
+                        if destination.upstreamDecides { try await admitLogin() }
                         return relay(to: upstream, beginningWith: reply)
                     case .refused(let refusal):
+                        try await slowDown(after: refusal, to: method)
                         try await refuseAndGoOn(refusal)
                     }
                 }
@@ -94,6 +111,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
+        forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -112,7 +130,7 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        try await say(dialogue.greeting().span, to: client)
+        try await say(dialogue.greeting(overTLS: client.isEncrypted).span, to: client)
         context.activity = "in auth state"
     }
 
@@ -154,6 +172,9 @@ import Telemetry
         case .reply(let reply):
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
+        case .adopt(let claim, let reply):
+            adopt(claim)
+            client.enqueue(reply)
         case .authenticate(let credentials):
             try await flush(client)
             return credentials
@@ -163,6 +184,21 @@ import Telemetry
             try await startTLS(after: reply)
         }
         return nil
+    }
+
+    /// Takes the word of the proxy before us for who the client is.
+    private func adopt(_ claim: ClientClaim) {
+        if identityBeforeClaims == nil { identityBeforeClaims = identity }
+        identity.adopt(claim)
+        context.client = identity.host
+        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
+    }
+
+    private func forgetClaims() {
+        guard let before = identityBeforeClaims else { return }
+        identity = before
+        identityBeforeClaims = nil
+        context.client = identity.host
     }
 
     @inline(__always) private func readMore() async throws(SessionFailure) {
@@ -212,7 +248,7 @@ import Telemetry
         let relay = Relay(
             client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
             inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
-            context: context)
+            context: context, places: places)
         relay.begin()
         worker.remove(self)
     }
@@ -220,13 +256,14 @@ import Telemetry
     /// The one way out before a relay.
     private func end(after failure: SessionFailure) {
         deadline.stop()
+        clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
-        // In a handshake nothing can be said but TLS's own alert, which is on its way. A client that has ended
-        // TLS hears that we have too.
-        if !client.isHandshaking {
+        // In a handshake nothing can be said but TLS's own alert, which is on its way, and nothing at all before
+        // it. A client that has ended TLS hears that we have too.
+        if !client.isHandshaking && !awaitsTLS {
             client.enqueue(farewell)
             client.flush()
             client.endSending()
@@ -235,6 +272,7 @@ import Telemetry
         client.close()
         worker.giveBackConnection()
         closeUpstream()
+        places.giveBack()
         worker.remove(self)
     }
 

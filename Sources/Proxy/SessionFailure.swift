@@ -22,11 +22,12 @@ enum SessionFailure: Error {
     case clientSpokeTooSoon(text: String)
     /// TLS was not agreed upon.
     case handshakeFailed(TLSError)
-    /// The client's certificate is not what `ssl_verify_client` asks for.
-    case certificateRefused(Farewell, text: String)
+    /// The client is not let in: by a rule, a limit, or for its certificate.
+    case turnedAway(Farewell, level: LogLevel, text: String)
     /// The auth server could not be asked, or gave no usable answer.
     case authServer(text: String, KernelError?)
-    case authServerTimedOut(SocketAddress)
+    /// Its name is written only where it is told.
+    case authServerTimedOut(any CustomStringConvertible & Sendable)
     /// The upstream could not be reached, or is no server that a login can be made at.
     case upstream(level: LogLevel, text: String, KernelError?)
     /// The same, and the client hears it in the upstream's words (`proxy_pass_error_message`).
@@ -48,10 +49,10 @@ enum SessionFailure: Error {
         case .proxyHeaderMissing: Self.clientTimedOut.record
         case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
         case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
-        case .certificateRefused(_, let text): (.info, text, nil)
+        case .turnedAway(_, let level, let text): (level, text, nil)
         case .authServer(let text, let error): (.error, text, error?.reason)
-        case .authServerTimedOut(let address):
-            (.error, "auth http server \(address) timed out", KernelError("", KernelError.timedOut).reason)
+        case .authServerTimedOut(let server):
+            (.error, "auth http server \(server) timed out", KernelError("", KernelError.timedOut).reason)
         case .upstream(let level, let text, let error): (level, text, error?.reason)
         case .upstreamReply(_, let text): (.info, text, nil)
         case .upstreamTimedOut: (.info, "upstream timed out", KernelError("", KernelError.timedOut).reason)
@@ -65,7 +66,7 @@ enum SessionFailure: Error {
         switch self {
         case .finished(let farewell): farewell
         case .clientGone, .clientBroken, .handshakeFailed, .proxyHeaderBroken, .proxyHeaderMissing: []
-        case .certificateRefused(let farewell, _): dialogue.farewell(farewell)
+        case .turnedAway(let farewell, _, _): dialogue.farewell(farewell)
         case .clientTimedOut: dialogue.farewell(.timedOut)
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)

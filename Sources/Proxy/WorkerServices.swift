@@ -9,6 +9,7 @@ import Telemetry
     private(set) var connectionCount: Int
     private let numbers: SharedCounter
     private var authClients: [AuthPeer: AuthClient] = [:]
+    private var resolvers: [Resolver: NameResolver] = [:]
     private var sessions: [ObjectIdentifier: Session] = [:]
     private var relays: [ObjectIdentifier: Relay] = [:]
     /// Called when the last session has ended.
@@ -16,7 +17,7 @@ import Telemetry
 
     /// - Parameters:
     ///   - connectionLimit: the limit on all sockets.
-    ///   - reserved: how many of them listeners and the channel to the master take.
+    ///   - reserved: how many of them listeners take, whatever number of sockets each has.
     ///   - numbers: what sessions are numbered by, over all workers.
     package init(connectionLimit: Int, reserved: Int, numbers: SharedCounter) {
         self.connectionLimit = connectionLimit
@@ -43,13 +44,27 @@ import Telemetry
 
     func giveBackConnection() { connectionCount -= 1 }
 
+    /// How many auth servers are remembered before those are forgotten that nothing is under way with.
+    private static let authClientLimit = 64
+
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
 
     func authClient(for peer: AuthPeer) -> AuthClient {
         if let client = authClients[peer] { return client }
+        // Servers that are found by name may have been at many places.
+        if authClients.count >= Self.authClientLimit { authClients = authClients.filter { !$0.value.isUnused } }
         let client = AuthClient(peer, worker: self)
         authClients[peer] = client
         return client
+    }
+
+    /// Whom a server asks for names; nil where it asks nobody.
+    func resolver(for server: MailServer) -> NameResolver? {
+        guard let settings = server.resolver else { return nil }
+        if let resolver = resolvers[settings] { return resolver }
+        let resolver = NameResolver(settings, worker: self, log: server.log)
+        resolvers[settings] = resolver
+        return resolver
     }
 
     // MARK: Sessions, for the day on which they must end

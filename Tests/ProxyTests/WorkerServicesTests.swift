@@ -51,6 +51,17 @@ import Testing
         }
     }
 
+    @Test func `auth servers that nothing is under way with are forgotten when there are many`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 1)
+            func peer(_ port: UInt16) -> AuthPeer { AuthPeer(address: .ipv4(0x7F00_0001, port: port)) }
+            let (first, second) = (worker.authClient(for: peer(1)), worker.authClient(for: peer(2)))
+            second.noteFailure(pause: .seconds(10))
+            for port in 3...1000 { _ = worker.authClient(for: peer(UInt16(port))) }
+            #expect(worker.authClient(for: peer(1)) !== first && worker.authClient(for: peer(2)) === second)
+        }
+    }
+
     @Test func `with nobody to cut off nothing happens`() throws {
         try onLoop {
             let worker = try WorkerServices.withRoom(for: 1)

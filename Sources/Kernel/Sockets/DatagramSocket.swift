@@ -7,10 +7,14 @@ package struct DatagramSocket: ~Copyable, Sendable {
 
     /// Makes the socket. Nothing is sent yet, but an address in the file system must have a socket behind it.
     package static func connect(to address: SocketAddress) throws(KernelError) -> DatagramSocket {
+        DatagramSocket(descriptor: try makeDescriptor(to: address))
+    }
+
+    fileprivate static func makeDescriptor(to address: SocketAddress) throws(KernelError) -> FileDescriptor {
         let type = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(address.family, type, 0) })
         _ = try retrying("connect()") { address.withKernelForm { Glibc.connect(descriptor.number, $0, $1) } }
-        return DatagramSocket(descriptor: descriptor)
+        return descriptor
     }
 
     /// Sends one datagram, or says that there is no room for it now.
@@ -24,5 +28,13 @@ package struct DatagramSocket: ~Copyable, Sendable {
             default: return .failed(KernelError("send()"))
             }
         }
+    }
+}
+
+extension EventSource {
+    /// A socket that sends datagrams to one address and takes them from nobody else. This side's port is one
+    /// that the kernel draws at random.
+    package static func datagrams(to address: SocketAddress) throws(KernelError) -> EventSource {
+        EventSource(try DatagramSocket.makeDescriptor(to: address), isStream: false)
     }
 }

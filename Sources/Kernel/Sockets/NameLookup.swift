@@ -23,6 +23,16 @@ package enum NameLookup {
         return found
     }
 
+    /// Whether the file has the name in which a system looks first.
+    package static func isInHostsFile(_ host: String, path: String = "/etc/hosts") -> Bool {
+        guard let bytes = try? Files.start(of: path, byteCount: 1 << 20) else { return false }
+        let wanted = host.lowercased()
+        return bytes.split(separator: UInt8(ascii: "\n")).contains { line in
+            let words = line.prefix { $0 != UInt8(ascii: "#") }.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+            return words.dropFirst().contains { String(decoding: $0, as: UTF8.self).lowercased() == wanted }
+        }
+    }
+
     private static func address(in entry: addrinfo, port: UInt16) -> SocketAddress? {
         var storage = sockaddr_storage()
         withUnsafeMutableBytes(of: &storage) {

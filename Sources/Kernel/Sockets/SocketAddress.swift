@@ -76,6 +76,19 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The bytes of the address, in the order that people write them; none for a path.
+    package var octets: [UInt8] {
+        switch self {
+        case .ipv4(let address, _): Self.octets(address)
+        case .ipv6(let high, let low, _): Self.octets(high) + Self.octets(low)
+        case .unix: []
+        }
+    }
+
+    private static func octets<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
+        stride(from: Number.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> $0) }
+    }
+
     /// The address alone: `127.0.0.1`, `::1` without brackets, `unix:` or `unix:/path`.
     package var host: String {
         switch self {

@@ -13,7 +13,7 @@ package struct AuthResponse: Sendable, Equatable {
     package enum Verdict: Sendable, Equatable {
         /// The login is good, and the mailbox is there.
         /// - Parameters:
-        ///   - server: an IPv4 or IPv6 address, checked, without brackets.
+        ///   - server: an IPv4 or IPv6 address, checked, without brackets; or the name of a host.
         ///   - user: replaces the login, if not nil.
         ///   - password: replaces the secret, if not nil.
         ///   - security: replaces what `proxy_ssl` says, if not nil.

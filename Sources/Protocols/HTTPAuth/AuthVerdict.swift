@@ -59,10 +59,9 @@ extension AuthResponse.Verdict {
 
     private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {
         let text = bytes.extracting(range)
-        guard let address = ServerLiteral.parse(text) else {
-            throw Fault("sent invalid server address:\"\(string(range, bytes))\"")
-        }
-        return HTTPText(text, address).array
+        if let address = ServerLiteral.parse(text) { return HTTPText(text, address).array }
+        guard ServerName.isOne(text) else { throw Fault("sent invalid server address:\"\(string(range, bytes))\"") }
+        return text.bytes()
     }
 
     private static func portNumber(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> UInt16 {

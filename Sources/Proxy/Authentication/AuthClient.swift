@@ -27,6 +27,28 @@ import TLS
         self.worker = worker
     }
 
+    // MARK: Being down
+
+    /// Until when others are asked first, because the server has failed; a trial after that prolongs it.
+    private var downUntil: Duration?
+
+    /// Whether the server has failed of late.
+    var isDown: Bool { downUntil.map { LoopActor.loop.now < $0 } ?? false }
+
+    func noteFailure(pause: Duration) { downUntil = LoopActor.loop.now + pause }
+
+    func noteAnswer() { downUntil = nil }
+
+    /// Somebody asks a server that may be up again. Until it is known, others keep to those that are.
+    func noteTrial(pause: Duration) {
+        if downUntil != nil { noteFailure(pause: pause) }
+    }
+
+    /// Whether nothing would be lost with it.
+    var isUnused: Bool { connectionCount == 0 && waiting.isEmpty && !isDown && !isScheduled }
+
+    // MARK: Questions
+
     /// Puts a question to the server. `waiter` is woken when its answer, or the lack of one, is known.
     func ask(_ request: Secret, waiter: Waiter) -> AuthQuestion {
         let question = AuthQuestion(request, waiter: waiter)
@@ -133,6 +155,8 @@ import TLS
     fileprivate(set) var request: Secret?
     private(set) var answer: Answer?
     private(set) var isCancelled = false
+    /// Whether it is with the server, and the answer to come.
+    var isUnderWay: Bool { connection?.isReady ?? false }
     /// It went to a kept connection that then turned out to be closed. That excuses once.
     fileprivate(set) var hasBeenResent = false
     private let waiter: Waiter
@@ -162,7 +186,8 @@ import TLS
 /// One connection to the auth server, with the questions that are under way on it in their order.
 @LoopActor final class AuthConnection: EventObserver {
     private let connection: Connection
-    private unowned let client: AuthClient
+    /// Lives as long as its last connection, even where the worker has forgotten it.
+    private let client: AuthClient
     private var questions: [AuthQuestion] = []
     private var stage = Stage.connecting
     /// It has answered before and stayed open since.
@@ -171,6 +196,7 @@ import TLS
     private var hasAnswerBegun = false
 
     private enum Stage { case connecting, handshaking, ready }
+    fileprivate var isReady: Bool { stage == .ready }
 
     /// How long a connection is kept without a question: the longer, the likelier that something in
     /// between has forgotten it without a word.

@@ -23,7 +23,9 @@ struct AuthPeer: Hashable {
 }
 
 extension AuthPeer {
-    init(_ server: AuthServer, over context: TLSClientContext?) {
-        self.init(address: server.address, tls: context.map { TLS(context: $0, name: server.name) })
+    /// - Parameter context: how servers are spoken to whose URL says `https`.
+    init(_ server: AuthServer, at address: SocketAddress, over context: TLSClientContext?) {
+        let tls = server.usesTLS ? context.map { TLS(context: $0, name: server.host.name) } : nil
+        self.init(address: address, tls: tls)
     }
 }

@@ -5,11 +5,13 @@ import Telemetry
 
 /// Where a login goes, with what it goes there.
 struct Destination {
-    let upstream: Upstream
+    let upstream: Host
     let security: UpstreamSecurity
     let credentials: Credentials
-    /// Nobody has checked the credentials: the upstream does (`proxy_pass`).
-    let upstreamDecides: Bool
+    /// Who says so; nil where nobody has checked the credentials, and the upstream does (`proxy_pass`).
+    let authServer: SocketAddress?
+
+    var upstreamDecides: Bool { authServer == nil }
 }
 
 enum AuthDecision {
@@ -26,77 +28,57 @@ extension Session {
     /// Asks whether the credentials are good, and where they lead.
     func authenticate(_ credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
         context.login = credentials.login
+        try await learnClientName()
         switch server.route {
         case .upstream(let upstream):
             return .accepted(
-                Destination(upstream: upstream, security: server.proxy.security, credentials: credentials, upstreamDecides: true))
-        case .authServer(let authServer):
+                Destination(upstream: upstream, security: server.proxy.security, credentials: credentials, authServer: nil))
+        case .authServers(let authServers):
             loginAttempts += 1
             context.activity = "in http auth state"
-            return try await ask(authServer, about: credentials)
+            return try await ask(authServers, about: credentials)
         }
     }
 
-    private func ask(_ authServer: AuthServer, about credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
+    private func ask(_ authServers: [AuthServer], about credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
+        var last: SocketAddress?
         for _ in 0...Self.maximumWaits {
-            switch try await verdict(of: authServer, on: credentials) {
+            let (verdict, address) = try await verdict(of: authServers, on: credentials)
+            last = address
+            switch verdict {
             case .failure(let text):
-                throw .authServer(text: "auth http server \(authServer.address) \(text)", nil)
+                throw .authServer(text: "auth http server \(address) \(text)", nil)
             case .refused(let refusal, let wait):
                 if case .message(let text) = refusal.text {
                     log.write(.info, "client login failed: \"\(String(decoding: text, as: UTF8.self))\"", context: context)
                 }
                 log.debug(.mail, "mail auth http: refused, \(wait.map { "wait \($0)" } ?? "for good")", context: context)
                 return .refused(refusal, wait: wait)
-            case .accepted(let host, let port, let user, let password, let security):
-                let upstream = try upstream(host, port, of: authServer)
-                log.debug(.mail, "mail auth http: accepted, upstream \(upstream.address)", context: context)
+            case .accepted(let name, let port, let user, let password, let security):
+                let upstream = try upstream(name, port, of: address)
+                log.debug(.mail, "mail auth http: accepted, upstream \(upstream.description)", context: context)
                 return .accepted(
                     Destination(
                         upstream: upstream, security: security ?? server.proxy.security,
-                        credentials: replace(user, password, in: credentials), upstreamDecides: false))
+                        credentials: replace(user, password, in: credentials), authServer: address))
             case .wait(let duration):
                 try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
                 if client.hasHungUp { throw .clientGone }
             }
         }
-        throw .authServer(text: "auth http server \(authServer.address) sent too many \"WAIT\" answers", nil)
+        throw .authServer(text: "auth http server \(last.map { "\($0)" } ?? "") sent too many \"WAIT\" answers", nil)
     }
 
-    private func verdict(of authServer: AuthServer, on credentials: Credentials) async throws(SessionFailure) -> AuthResponse.Verdict {
-        let request = AuthRequest(
-            uri: authServer.uri, host: authServer.host, credentials: credentials,
-            protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(identity.host.utf8),
-            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
-            proxyHeader: identity.proxyHeader, tls: facts,
-            extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
-        log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)
-        setDeadline(server.authHTTP.timeout, else: .authServerTimedOut(authServer.address))
-        let question = worker.authClient(for: AuthPeer(authServer, over: server.authServerTLS)).ask(request.encode(), waiter: waiter)
-        do throws(SessionFailure) {
-            try await wait { question.answer != nil }
-        } catch {
-            question.cancel()
-            throw error
+    /// An upstream is where the auth server says, or where name servers know the name that it says, if the server
+    /// has any to ask.
+    private func upstream(_ name: [UInt8], _ port: UInt16, of authServer: SocketAddress) throws(SessionFailure) -> Host {
+        let text = String(decoding: name, as: UTF8.self)
+        if let address = SocketAddress(literal: text, port: port) { return Host(at: address, name: text) }
+        guard server.resolver != nil else {
+            throw .authServer(text: "auth http server \(authServer) sent invalid server address:\"\(text)\"", nil)
         }
-        stopDeadline()
-        switch question.answer {
-        case .response(let response): return response.verdict
-        case .failed(let text, let error, let isOurs):
-            throw isOurs ? .ours(level: .alert, text: text, error) : .authServer(text: text, error)
-        case nil: throw .ours(level: .alert, text: "no answer", nil)
-        }
-    }
-
-    /// An address is the only name that the auth server gives an upstream.
-    private func upstream(_ host: [UInt8], _ port: UInt16, of authServer: AuthServer) throws(SessionFailure) -> Upstream {
-        let text = String(decoding: host, as: UTF8.self)
-        guard let address = SocketAddress(literal: text, port: port) else {
-            throw .authServer(text: "auth http server \(authServer.address) sent invalid server address:\"\(text)\"", nil)
-        }
-        return Upstream(address: address, name: text)
+        return Host(named: text, port: port)
     }
 
     /// What the auth server says replaces what the client said. A digest is no password.

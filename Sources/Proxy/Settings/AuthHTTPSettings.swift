@@ -1,20 +1,48 @@
 package import Configuration
 
-/// How the auth server is asked.
+/// How auth servers are asked.
 package struct AuthHTTPSettings: SettingsGroup {
-    /// For the whole exchange.
+    /// For the whole exchange, however many servers it takes.
     @Setting package var timeout = Duration.seconds(60)
+    /// How long a server that has failed is asked only if no other can be.
+    @Setting package var failTimeout = Duration.seconds(10)
     /// `auth_http_header`: what is added to every question, in order.
-    @Setting package var headers: [NamedValue] = []
+    @Setting package var headers: [Header] = []
     @Setting package var passesClientCertificate = false
     @Setting package var expandsVariables = false
+
+    package struct Header: Sendable, Equatable {
+        package let name: [UInt8]
+        package fileprivate(set) var value: VariableText
+        fileprivate let text: [UInt8]
+        fileprivate let position: Position
+    }
 
     package init() {}
 
     package static let directives: [Directive<Self>] = [
         .duration("auth_http_timeout", in: [.mail, .server], sets: \.$timeout),
-        .pairs("auth_http_header", in: [.mail, .server], sets: \.$headers),
+        .duration("auth_http_fail_timeout", in: [.mail, .server], sets: \.$failTimeout),
+        .custom(
+            "auth_http_header", in: [.mail, .server], takes: .exactly(2), inherits: \.$headers,
+            handler: { (group, call) throws(DirectiveFault) in
+                let (name, text) = (call.words[0].bytes, call.words[1].bytes)
+                let header = Header(name: name, value: VariableText(literally: text), text: text, position: call.position)
+                group.$headers.append(contentsOf: [header])
+            }),
         .flag("auth_http_pass_client_cert", in: [.mail, .server], sets: \.$passesClientCertificate),
-        .flag("auth_http_variables", in: [.mail, .server], sets: \.$expandsVariables).supporting(only: "off"),
+        .flag("auth_http_variables", in: [.mail, .server], sets: \.$expandsVariables),
     ]
+
+    /// Reads the variables in the headers, where the block lets them stand for something.
+    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+        guard expandsVariables else { return }
+        for index in headers.indices {
+            do throws(DirectiveFault) {
+                headers[index].value = try VariableText(headers[index].text)
+            } catch {
+                throw ConfigurationError(error, in: "auth_http_header", at: headers[index].position)
+            }
+        }
+    }
 }

@@ -4,8 +4,9 @@ package import Configuration
 package struct MailSettings: SettingsGroup {
     /// For everything before login, and for the login at the upstream.
     @Setting package var timeout = Duration.seconds(60)
-    /// Who is asked for the names of SMTP clients; nil: nobody.
+    /// Who is asked for names and addresses while serving; nil: nobody.
     @Setting package var resolver: Resolver?
+    /// For one name.
     @Setting package var resolverTimeout = Duration.seconds(30)
     @Setting package var keepsConnectionsAlive = false
 
@@ -16,9 +17,8 @@ package struct MailSettings: SettingsGroup {
         .custom(
             "resolver", in: [.mail, .server], takes: .atLeast(1), sets: \.$resolver,
             handler: { (call) throws(DirectiveFault) in
-                call.words[0] == "off" ? nil : try Resolver(call.words)
-            }
-        ).supporting(only: "off"),
+                call.words[0] == "off" ? nil : try Resolver(call.words, at: call.position)
+            }),
         .duration("resolver_timeout", in: [.mail, .server], sets: \.$resolverTimeout),
         .flag("so_keepalive", in: [.mail, .server], sets: \.$keepsConnectionsAlive)
             .warning(

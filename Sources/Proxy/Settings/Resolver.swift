@@ -2,14 +2,18 @@ import Configuration
 package import Kernel
 
 /// The name servers that are asked, and how (`mail-directives.md`, section 3).
-package struct Resolver: Sendable, Equatable {
+///
+/// Each directive is one of its own, with a cache of its own, even if another says the same.
+package struct Resolver: Sendable, Hashable {
+    private let position: Position
     package private(set) var servers: [SocketAddress] = []
     /// How long an answer is kept, whatever it says itself; nil: as long as it says.
     package private(set) var validity: Duration?
     package private(set) var asksForIPv4 = true
     package private(set) var asksForIPv6 = true
 
-    init(_ words: [Word]) throws(DirectiveFault) {
+    init(_ words: [Word], at position: Position) throws(DirectiveFault) {
+        self.position = position
         for word in words {
             if try !takeParameter(word) { try takeServers(word) }
         }

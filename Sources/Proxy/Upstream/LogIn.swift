@@ -13,13 +13,16 @@ enum LoginOutcome {
 extension Session {
     /// Connects to the upstream and logs in there for the client.
     func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
+        guard identity.hopsLeft > 1 else {
+            throw .upstream(level: .error, text: "TTL of the client's session reached zero, proxies appear to be looping", nil)
+        }
         setDeadline(server.timeout, else: .upstreamTimedOut)
-        let upstream = try await connect(
-            to: destination.upstream.address,
-            peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
+        let (upstream, address) = try await connect(
+            to: destination.upstream, peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
+        let name = destination.upstream.name
         let facts = clientFacts
         try await sendProxyHeader(of: facts, to: upstream)
-        if destination.security == .on { try await handshake(over: upstream, to: destination.upstream) }
+        if destination.security == .on { try await handshake(over: upstream, to: address, as: name) }
         var dialogue = dialogue.makeUpstreamDialogue(
             with: destination.credentials,
             to: UpstreamTerms(
@@ -35,7 +38,7 @@ extension Session {
             case .send(let line):
                 try await say(line.span, to: upstream)
             case .startTLS:
-                try await handshake(over: upstream, to: destination.upstream)
+                try await handshake(over: upstream, to: address, as: name)
             case .cannotStartTLS(let fault):
                 throw .upstream(level: .error, text: text(of: fault), nil)
             case .accepted(let reply):
@@ -46,7 +49,7 @@ extension Session {
             case .refused(let reply, _), .failed(let reply):
                 throw failure("upstream sent invalid response: \"\(printed(reply))\"", reply)
             case .noPassword:
-                throw noPassword()
+                throw noPassword(for: destination)
             case .unspeakable:
                 closeUpstream()
                 log.write(.info, "login or password cannot be sent to the upstream", context: context)
@@ -57,7 +60,37 @@ extension Session {
         }
     }
 
-    private func connect(to address: SocketAddress, peerSpeaksFirst: Bool) async throws(SessionFailure) -> Connection {
+    /// How long a connection may take where the upstream can be tried at another address.
+    private static let connectPatience = Duration.seconds(3)
+
+    /// Connects to the first of the upstream's addresses that can be reached.
+    private func connect(to upstream: Host, peerSpeaksFirst: Bool) async throws(SessionFailure) -> (Connection, SocketAddress) {
+        context.activity = "connecting to upstream"
+        var addresses: [SocketAddress]
+        switch try await self.addresses(of: upstream) {
+        case .success(let found): addresses = found
+        case .failure(let fault):
+            throw .upstream(level: .error, text: "\"\(upstream.name)\" could not be resolved (\(fault.text))", nil)
+        }
+        // A name of several addresses means all of them to be used.
+        if upstream.isInDNS && addresses.count > 1 { addresses.shuffle() }
+        for address in addresses.dropLast() {
+            do throws(SessionFailure) {
+                return (try await connect(to: address, within: Self.connectPatience, peerSpeaksFirst: false), address)
+            } catch {
+                guard case .upstream = error, let record = error.record else { throw error }
+                log.write(record.level, record.message, reason: record.reason, context: context)
+                closeUpstream()
+            }
+        }
+        guard let last = addresses.last else { throw .upstream(level: .error, text: "no address of the upstream", nil) }
+        return (try await connect(to: last, within: nil, peerSpeaksFirst: peerSpeaksFirst), last)
+    }
+
+    /// - Parameter patience: nil where only the login's deadline bounds it.
+    private func connect(
+        to address: SocketAddress, within patience: Duration?, peerSpeaksFirst: Bool
+    ) async throws(SessionFailure) -> Connection {
         context.upstream = if case .ipv6(_, _, let port) = address { "\(address.host):\(port)" } else { address.description }
         context.activity = "connecting to upstream"
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
@@ -71,7 +104,14 @@ extension Session {
             if self.upstream == nil { worker.giveBackConnection() }
             throw connectFailure(error, to: address)
         }
-        try await wait { upstream.isWritable }
+        if let patience {
+            try await pause(for: patience) { upstream.isWritable }
+            if !upstream.isWritable {
+                throw .upstream(level: .error, text: "upstream timed out", KernelError("connect()", KernelError.timedOut))
+            }
+        } else {
+            try await wait { upstream.isWritable }
+        }
         if let error = upstream.connectFault() {
             context.activity = "reading response from upstream"
             throw .upstream(
@@ -84,12 +124,14 @@ extension Session {
 
     /// Agrees upon TLS with the upstream, which has to show a good certificate where it is verified. Without
     /// TLS nothing is said to it.
-    private func handshake(over connection: Connection, to upstream: Upstream) async throws(SessionFailure) {
+    private func handshake(
+        over connection: Connection, to address: SocketAddress, as name: String
+    ) async throws(SessionFailure) {
         guard let settings = server.upstreamTLS else { throw .ours(level: .alert, text: "TLS without its settings", nil) }
         context.activity = "SSL handshaking to upstream"
         do throws(TLSError) {
             connection.begin(
-                try TLSClientConnection(settings, over: connection.source, to: upstream.address, host: upstream.name))
+                try TLSClientConnection(settings, over: connection.source, to: address, host: name))
         } catch {
             throw .ours(level: .alert, text: error.text, nil)
         }
@@ -142,12 +184,12 @@ extension Session {
         return .upstreamReply(reply, text: text)
     }
 
-    private func noPassword() -> SessionFailure {
+    private func noPassword(for destination: Destination) -> SessionFailure {
         // Where an upstream may trust the proxy, the auth server has kept its word without a password.
-        guard case .authServer(let authServer) = server.route, !server.mailProtocol.mayTrustProxy else {
+        guard let authServer = destination.authServer, !server.mailProtocol.mayTrustProxy else {
             return .upstream(level: .error, text: "no password available", nil)
         }
-        return .authServer(text: "auth http server \(authServer.address) did not send password", nil)
+        return .authServer(text: "auth http server \(authServer) did not send password", nil)
     }
 
     private func refusal(_ reply: [UInt8], _ saslError: [UInt8]?) -> Refusal {

@@ -78,6 +78,26 @@ import Testing
         }
     }
 
+    @Test func `a server that has failed is down for a while, and then for one who tries`() throws {
+        try onLoop {
+            let client = AuthClient(AuthPeer(address: .ipv4(0x7F00_0001, port: 1)), worker: try .withRoom(for: 1))
+            #expect(!client.isDown)
+            client.noteTrial(pause: .seconds(10))
+            #expect(!client.isDown)
+            client.noteFailure(pause: .milliseconds(20))
+            #expect(client.isDown)
+            var isOver = false
+            let timer = LoopTimer { isOver = true }
+            timer.start(after: .milliseconds(30))
+            try runLoop { isOver }
+            #expect(!client.isDown)
+            client.noteTrial(pause: .seconds(10))
+            #expect(client.isDown)
+            client.noteAnswer()
+            #expect(!client.isDown)
+        }
+    }
+
     @Test func `a fresh connection gets one question`() throws {
         try onLoop {
             let bench = try Bench()

@@ -32,11 +32,11 @@ import Testing
         ("resolver valid=30s;", "no name servers defined"),
         ("resolver 127.0.0.1 ipv4=off ipv6=off;", #""ipv4" and "ipv6" cannot both be "off""#),
         ("resolver off; resolver off;", #""resolver" directive is duplicate"#),
-        ("resolver 127.0.0.1 valid=30s;", #""resolver 127.0.0.1 valid=30s" is not supported by this version of martlet"#),
+        ("resolver 127.0.0.1 valid=30s;", "ok"),
         ("so_keepalive yes;", #"invalid value "yes" in "so_keepalive" directive, it must be "on" or "off""#),
         ("resolver off; so_keepalive off;", "ok"), ("so_keepalive on;", "ok"),
     ])
-    func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
+    func `what is no value is refused`(_ directives: String, _ message: String) {
         #expect(Self.schema.refusal(directives, in: .mail) == message)
         #expect(Self.schema.refusal(directives, in: .server) == message)
     }
@@ -50,14 +50,38 @@ import Testing
 }
 
 @Suite struct ResolverTests {
+    private static let schema = Schema(groups: [MailSettings.self])
+
+    private static func resolver(_ words: String) throws -> Resolver {
+        try #require(try schema.settings("resolver \(words);", in: .server)[MailSettings.self].resolver)
+    }
+
+    @Test func `each directive is a resolver of its own, which servers that inherit it share`() throws {
+        let servers = try Self.schema.load(
+            """
+            events {}
+            mail {
+                resolver 127.0.0.1;
+                server {}
+                server {}
+                server { resolver off; }
+                server {
+                    resolver 127.0.0.1;
+                }
+            }
+            """
+        ).servers.map { $0.settings[MailSettings.self].resolver }
+        #expect(servers[0] != nil && servers[0] == servers[1] && servers[2] == nil && servers[3] != servers[0])
+    }
+
     @Test func `name servers have a port of their own or the usual one`() throws {
-        let resolver = try Resolver(["127.0.0.1", "[::1]:5353", "valid=1M", "ipv6=off", "status_zone=z"])
+        let resolver = try Self.resolver("127.0.0.1 [::1]:5353 valid=1M ipv6=off status_zone=z")
         #expect(resolver.servers.map(\.description) == ["127.0.0.1:53", "[::1]:5353"])
         #expect(resolver.validity == .seconds(30 * 86_400) && resolver.asksForIPv4 && !resolver.asksForIPv6)
     }
 
     @Test func `answers are kept as long as they say, unless the file says`() throws {
-        let resolver = try Resolver(["127.0.0.1", "ipv4=OFF"])
+        let resolver = try Self.resolver("127.0.0.1 ipv4=OFF")
         #expect(resolver.validity == nil && !resolver.asksForIPv4 && resolver.asksForIPv6)
     }
 }

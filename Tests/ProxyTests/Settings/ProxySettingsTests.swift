@@ -54,7 +54,7 @@ import Testing
         ("proxy_protocol on;", "ok"), ("proxy_protocol v2;", "ok"), ("proxy_protocol off;", "ok"),
         ("proxy_ssl yes;", #"invalid value "yes""#),
         ("proxy_ssl on; proxy_ssl on;", #""proxy_ssl" directive is duplicate"#),
-        ("proxy_client_id on;", #""proxy_client_id on" is not supported by this version of martlet"#),
+        ("proxy_client_id on;", "ok"),
         ("xclient on; xclient on;", #""xclient" directive is duplicate"#),
     ])
     func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
@@ -74,10 +74,29 @@ import Testing
     @Test func `headers add up within a block, and replace those of the outer one`() throws {
         let mail = "auth_http_header A 1; auth_http_header B $remote_addr; auth_http_timeout 5;"
         let inherited = try Self.schema.settings(mail: mail, server: "")[AuthHTTPSettings.self]
-        #expect(inherited.headers == [NamedValue(name: "A", value: "1"), NamedValue(name: "B", value: "$remote_addr")])
+        #expect(inherited.headers.map { String(decoding: $0.name, as: UTF8.self) } == ["A", "B"])
+        #expect(inherited.headers.map(\.value) == [VariableText(literally: Array("1".utf8)), VariableText(literally: Array("$remote_addr".utf8))])
         #expect(inherited.timeout == .seconds(5))
         let own = try Self.schema.settings(mail: mail, server: "auth_http_header C \"\";")[AuthHTTPSettings.self]
-        #expect(own.headers == [NamedValue(name: "C", value: "")])
+        #expect(own.headers.map(\.name) == [Array("C".utf8)])
+    }
+
+    @Test func `variables stand for something only where a file says so, wherever it says it`() throws {
+        let on = [VariableText.Part.text(Array("a ".utf8)), .variable(.clientAddress), .variable(.serverPort), .text(Array(".".utf8))]
+        let header = #"auth_http_header A "a $remote_addr${server_port}.";"#
+        for (mail, server) in [
+            ("", header + "auth_http_variables on;"), ("auth_http_variables on;", header), (header, "auth_http_variables on;"),
+        ] {
+            #expect(try Self.schema.settings(mail: mail, server: server)[AuthHTTPSettings.self].headers.map(\.value.parts) == [on])
+        }
+        let off = try Self.schema.settings(mail: header + "auth_http_variables on;", server: "auth_http_variables off;")[AuthHTTPSettings.self]
+        #expect(off.headers.map(\.value) == [VariableText(literally: Array("a $remote_addr${server_port}.".utf8))])
+    }
+
+    @Test func `an unknown variable is a fault of its header's line`() {
+        #expect(throws: ConfigurationError("unknown \"nothing\" variable in /etc/martlet/m.conf:2")) {
+            try Self.schema.load("events {} mail { auth_http_variables on;\nauth_http_header A $nothing;\nserver {} }")
+        }
     }
 
     @Test(arguments: [
@@ -86,9 +105,15 @@ import Testing
         ("auth_http_header A;", #"invalid number of arguments in "auth_http_header" directive"#),
         ("auth_http_pass_client_cert 1;", #"invalid value "1" in "auth_http_pass_client_cert" directive, it must be "on" or "off""#),
         ("auth_http_pass_client_cert on; auth_http_variables off;", "ok"),
-        ("auth_http_variables on;", #""auth_http_variables on" is not supported by this version of martlet"#),
+        ("auth_http_variables on;", "ok"), ("auth_http_header A $nothing;", "ok"), ("auth_http_fail_timeout 5s;", "ok"),
+        ("auth_http_fail_timeout x;", #""auth_http_fail_timeout" directive invalid value"#),
+        ("auth_http_variables on; auth_http_header A $nothing;", #"unknown "nothing" variable"#),
+        ("auth_http_variables on; auth_http_header A a$;", "invalid variable name"),
+        ("auth_http_variables on; auth_http_header A ${};", "invalid variable name"),
+        ("auth_http_variables on; auth_http_header A ${remote_addr;", #"the closing bracket in "remote_addr" variable is missing"#),
+        ("auth_http_variables on; auth_http_header A $remote_addrs;", #"unknown "remote_addrs" variable"#),
     ])
-    func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {
+    func `what is no value is refused`(_ directives: String, _ message: String) {
         #expect(Self.schema.refusal(directives, in: .mail) == message)
         #expect(Self.schema.refusal(directives, in: .server) == message)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Proxy
 
-private let schema = Schema(groups: [ListenSettings.self, RouteSettings.self, ProxySettings.self])
+private let schema = Schema(groups: [ListenSettings.self, MailSettings.self, RouteSettings.self, ProxySettings.self])
 private let listen = "listen 143; "
 
 private func route(mail: String = "", server: String, listen: String = listen) throws -> Route? {
@@ -28,9 +28,9 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         ("unix:/run/auth:", "unix:/run/auth", "localhost", "/"),
     ])
     func `auth_http names an address, a host for the header and a URI`(_ text: String, _ address: String, _ host: String, _ uri: String) throws {
-        guard case .authServer(let server) = try route(server: "auth_http \(text);") else { throw Missing() }
-        #expect(server.address.description == address && !server.usesTLS)
-        #expect(server.host == Array(host.utf8) && server.uri == Array(uri.utf8))
+        let server = try only(try route(server: "auth_http \(text);"))
+        #expect(server.host.addresses.map(\.description) == [address] && !server.usesTLS)
+        #expect(server.hostHeader == Array(host.utf8) && server.uri == Array(uri.utf8))
     }
 
     @Test(arguments: [
@@ -42,10 +42,10 @@ private func route(mail: String = "", server: String, listen: String = listen) t
     func `https has the auth server asked by TLS, under the name in its URL`(
         _ text: String, _ address: String, _ host: String, _ name: String, _ uri: String
     ) throws {
-        guard case .authServer(let server) = try route(server: "auth_http \(text);") else { throw Missing() }
+        let server = try only(try route(server: "auth_http \(text);"))
         let localhost = try #require(NameLookup.addresses(of: "localhost", port: 8443).first)
-        #expect(server.address.description == address.replacing("LOCALHOST:8443", with: localhost.description) && server.usesTLS)
-        #expect(server.host == Array(host.utf8) && server.name == name && server.uri == Array(uri.utf8))
+        #expect(server.host.addresses.first?.description == address.replacing("LOCALHOST:8443", with: localhost.description) && server.usesTLS)
+        #expect(server.hostHeader == Array(host.utf8) && server.host.name == name && server.uri == Array(uri.utf8))
     }
 
     @Test(arguments: [
@@ -66,15 +66,42 @@ private func route(mail: String = "", server: String, listen: String = listen) t
             case .upstream(let inherited) = try route(mail: "proxy_pass 127.0.0.1;", server: "proxy_ssl \(word);", listen: listen),
             case .upstream(let other) = try route(server: "proxy_pass 127.0.0.1:1; proxy_ssl \(word);", listen: listen)
         else { throw Missing() }
-        #expect(own.address.description == address && inherited.address.description == address)
-        #expect(other.address.port == 1)
+        #expect(own.addresses.map(\.description) == [address] && inherited == own)
+        #expect(other.port == 1 && other.addresses.map(\.port) == [1])
     }
 
-    @Test func `a name is its first address`() throws {
-        let first = try #require(NameLookup.addresses(of: "localhost", port: 8000).first)
-        let expected = AuthServer(address: first, host: Array("localhost".utf8), name: "localhost", uri: Array("/a".utf8))
-        #expect(try route(server: "auth_http localhost:8000/a;") == .authServer(expected))
-        #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(Upstream(address: first, name: "localhost")))
+    @Test func `a name is all its addresses, and the hosts file's is no name server's`() throws {
+        let all = NameLookup.addresses(of: "localhost", port: 8000)
+        try #require(!all.isEmpty)
+        let server = try only(try route(server: "auth_http localhost:8000/a;"))
+        #expect(server.host.addresses == all && server.host.port == 8000 && !server.host.isInDNS && server.uri == Array("/a".utf8))
+        #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(server.host))
+    }
+
+    @Test(arguments: ["auth_http nowhere.invalid/a", "proxy_pass nowhere.invalid"])
+    func `a name that nobody knows is a fault, unless there is a resolver to ask`(_ directive: String) throws {
+        let (kind, name) = directive.hasPrefix("auth") ? ("auth_http", "nowhere.invalid/a") : ("upstream", "nowhere.invalid")
+        #expect(schema.refusal(listen + directive + ";", in: .server) == "host not found in \(kind) \"\(name)\"")
+        #expect(throws: ConfigurationError("host not found in \(kind) \"\(name)\" in /etc/martlet/m.conf:2")) {
+            try schema.load("events {} mail {\n\(directive); server {\nlisten 143; } }")
+        }
+        for (mail, server) in [(directive + ";", "resolver 127.0.0.1;"), ("resolver 127.0.0.1;", directive + ";")] {
+            let host = switch try route(mail: mail, server: server) {
+            case .authServers(let servers)?: servers.first?.host
+            case .upstream(let host)?: host
+            case nil: nil as Host?
+            }
+            #expect(host?.name == "nowhere.invalid" && host?.addresses == [] && host?.isInDNS == true)
+        }
+        #expect(schema.refusal(listen + "resolver 127.0.0.1; resolver_timeout 1s; auth_http no..host/a;", in: .server) == "host not found in auth_http \"no..host/a\"")
+    }
+
+    @Test func `auth_http names as many servers as it has words, and as often as it is given`() throws {
+        let words = try route(server: "auth_http 127.0.0.1/a https://127.0.0.2:444;")
+        let twice = try route(mail: "auth_http 127.0.0.9;", server: "auth_http 127.0.0.1/a; auth_http https://127.0.0.2:444;")
+        guard case .authServers(let servers)? = words else { throw Missing() }
+        #expect(words == twice && servers.flatMap(\.host.addresses).map(\.description) == ["127.0.0.1:80", "127.0.0.2:444"])
+        #expect(servers.map(\.usesTLS) == [false, true] && servers.map { String(decoding: $0.uri, as: UTF8.self) } == ["/a", "/"])
     }
 
     @Test(arguments: [
@@ -91,7 +118,8 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         ("auth_http https://;", #"no host in auth_http """#),
         ("auth_http https://no..host/a;", #"host not found in auth_http "no..host/a""#),
         ("auth_http HTTPS://127.0.0.1/;", #"invalid port in auth_http "HTTPS://127.0.0.1/""#),
-        ("auth_http a b;", #"invalid number of arguments in "auth_http" directive"#),
+        ("auth_http;", #"invalid number of arguments in "auth_http" directive"#),
+        ("auth_http 127.0.0.1 no..host;", #"host not found in auth_http "no..host""#),
         ("proxy_pass no..host;", #"host not found in upstream "no..host""#),
         ("proxy_pass 127.0.0.1:65536;", #"invalid port in upstream "127.0.0.1:65536""#),
         ("proxy_pass 127.0.0.1/a;", #"invalid host in upstream "127.0.0.1/a""#),
@@ -115,21 +143,16 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         guard case .upstream(let own) = try route(server: "proxy_pass \(text);", listen: listen),
             case .upstream(let inherited) = try route(mail: "proxy_pass \(text);", server: "", listen: listen)
         else { throw Missing() }
-        #expect(own.address.description == address && inherited.address.description == address)
+        #expect(own.addresses.map(\.description) == [address] && inherited == own)
     }
 
     @Test func `a server's own route takes the place of either kind that it would inherit`() throws {
-        let upstream = Route.upstream(Upstream(address: .ipv4(0x7f00_0001, port: 1), name: "127.0.0.1"))
-        let authServer = Route.authServer(
-            AuthServer(address: .ipv4(0x7f00_0001, port: 80), host: Array("127.0.0.1".utf8), name: "127.0.0.1", uri: Array("/b".utf8)))
+        let upstream = Route.upstream(Host(at: .ipv4(0x7f00_0001, port: 1), name: "127.0.0.1"))
+        let host = Host(at: .ipv4(0x7f00_0001, port: 80), name: "127.0.0.1")
+        let authServer = Route.authServers([AuthServer(host: host, hostHeader: Array("127.0.0.1".utf8), uri: Array("/b".utf8))])
         #expect(try route(mail: "auth_http 127.0.0.2/a;", server: "proxy_pass 127.0.0.1:1;") == upstream)
         #expect(try route(mail: "proxy_pass 127.0.0.2;", server: "auth_http 127.0.0.1/b;") == authServer)
         #expect(try route(mail: "auth_http 127.0.0.1/b;", server: "") == authServer)
-    }
-
-    @Test func `auth_http given twice is what it says last`() throws {
-        guard case .authServer(let server) = try route(server: "auth_http 127.0.0.1/a; auth_http 127.0.0.2;") else { throw Missing() }
-        #expect(server.address.description == "127.0.0.2:80" && server.uri == Array("/".utf8))
     }
 
     @Test func `a server without a route is refused where it opens`() {
@@ -138,6 +161,12 @@ private func route(mail: String = "", server: String, listen: String = listen) t
             try schema.load("events {}\nmail {\nserver {\nlisten 143; } }")
         }
         #expect(schema.refusal("", in: .mail) == "ok")
+    }
+
+    /// The one auth server of a route.
+    private func only(_ route: Route?) throws -> AuthServer {
+        guard case .authServers(let servers)? = route, servers.count == 1 else { throw Missing() }
+        return servers[0]
     }
 
     private struct Missing: Error {}

@@ -1,0 +1,111 @@
+import Kernel
+import Protocols
+import Telemetry
+
+/// A place where an auth server can be asked.
+private struct Candidate {
+    let server: AuthServer
+    let client: AuthClient
+}
+
+extension Session {
+    /// How long a connection to an auth server may take where another can be asked.
+    private static let connectPatience = Duration.seconds(3)
+
+    /// Puts the question to one auth server after the other, until one has a usable answer. Only one that takes
+    /// the question and does not answer it has seen the password in vain.
+    ///
+    /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left.
+    func verdict(
+        of authServers: [AuthServer], on credentials: Credentials
+    ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
+        let end = LoopActor.loop.now + server.authHTTP.timeout
+        setDeadline(server.authHTTP.timeout, else: .authServerTimedOut(authServers[0].host))
+        var lastFailure: SessionFailure?
+        let candidates = try await candidates(among: authServers, &lastFailure)
+        for (index, candidate) in candidates.enumerated() {
+            // The failure of one that is not the last would not be heard of otherwise.
+            if index > 0, let record = lastFailure?.record {
+                log.write(record.level, record.message, reason: record.reason, context: context)
+            }
+            let rest = max(.zero, end - LoopActor.loop.now)
+            let share = index + 1 < candidates.count ? rest / (candidates.count - index) : nil
+            switch try await ask(candidate, about: credentials, until: rest, share: share) {
+            case .success(let verdict):
+                candidate.client.noteAnswer()
+                stopDeadline()
+                return (verdict, candidate.client.address)
+            case .failure(let failure):
+                candidate.client.noteFailure(pause: server.authHTTP.failTimeout)
+                lastFailure = failure
+            }
+        }
+        stopDeadline()
+        throw lastFailure ?? .ours(level: .alert, text: "no auth server", nil)
+    }
+
+    /// All places at which one can be asked, in the order of the file, but those last that have failed of late.
+    private func candidates(
+        among authServers: [AuthServer], _ failure: inout SessionFailure?
+    ) async throws(SessionFailure) -> [Candidate] {
+        var (up, down): ([Candidate], [Candidate]) = ([], [])
+        for authServer in authServers {
+            switch try await addresses(of: authServer.host) {
+            case .success(let addresses):
+                for address in addresses {
+                    let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
+                    let candidate = Candidate(server: authServer, client: worker.authClient(for: peer))
+                    if candidate.client.isDown { down.append(candidate) } else { up.append(candidate) }
+                }
+            case .failure(let fault):
+                log.write(.error, "\"\(authServer.host.name)\" could not be resolved (\(fault.text))", context: context)
+                failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
+            }
+        }
+        return up + down
+    }
+
+    /// - Parameter share: how long this one may take where others are left to ask; nil where it is the last.
+    private func ask(
+        _ candidate: Candidate, about credentials: Credentials, until rest: Duration, share: Duration?
+    ) async throws(SessionFailure) -> Result<AuthResponse.Verdict, SessionFailure> {
+        let address = candidate.client.address
+        setDeadline(rest, else: .authServerTimedOut(address))
+        log.debug(.mail, "mail auth http: asking \(address), login attempt \(loginAttempts)", context: context)
+        candidate.client.noteTrial(pause: server.authHTTP.failTimeout)
+        let question = candidate.client.ask(request(to: candidate.server, about: credentials).encode(), waiter: waiter)
+        do throws(SessionFailure) {
+            if let share {
+                try await pause(for: min(share, Self.connectPatience)) { question.answer != nil }
+                if question.isUnderWay { try await pause(for: share - Self.connectPatience) { question.answer != nil } }
+            } else {
+                try await wait { question.answer != nil }
+            }
+        } catch {
+            question.cancel()
+            if case .authServer = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
+            throw error
+        }
+        switch question.answer {
+        case .response(let response):
+            guard case .failure(let text) = response.verdict else { return .success(response.verdict) }
+            return .failure(.authServer(text: "auth http server \(address) \(text)", nil))
+        case .failed(let text, let error, let isOurs):
+            if isOurs { throw .ours(level: .alert, text: text, error) }
+            return .failure(.authServer(text: text, error))
+        case nil:
+            question.cancel()
+            return .failure(.authServerTimedOut(address))
+        }
+    }
+
+    private func request(to authServer: AuthServer, about credentials: Credentials) -> AuthRequest {
+        AuthRequest(
+            uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
+            protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
+            clientAddress: Array(identity.host.utf8),
+            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
+            proxyHeader: identity.proxyHeader, tls: facts,
+            extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
+    }
+}

@@ -1,0 +1,33 @@
+import Kernel
+import Protocols
+import Telemetry
+
+extension Session {
+    /// How long name servers are waited for where it is known from before where a host was.
+    private static let patienceWithKnownHost = Duration.seconds(1)
+
+    /// Where a host is: as name servers say, if the server has any and the host is theirs to know. Where they
+    /// cannot tell, it is where it was.
+    func addresses(of host: Host) async throws(SessionFailure) -> Result<[SocketAddress], LookupFailure> {
+        guard host.isInDNS, let resolver = worker.resolver(for: server), let name = DNSName(Array(host.name.utf8)) else {
+            return host.addresses.isEmpty ? .failure(.hostNotFound) : .success(host.addresses)
+        }
+        let known = resolver.lastKnownAddresses(of: host)
+        let limit = known.isEmpty ? server.resolverTimeout : min(server.resolverTimeout, Self.patienceWithKnownHost)
+        let inquiry = resolver.askForAddresses(of: name, port: host.port, within: limit, waiter: waiter)
+        defer { inquiry.cancel() }
+        try await wait { inquiry.answer != nil }
+        switch inquiry.answer {
+        case .success(let addresses):
+            resolver.remember(addresses, of: host)
+            return .success(addresses)
+        case .failure(let failure):
+            // What has been taken out of the DNS is not there any more; what the configuration found still is.
+            let former = failure == .hostNotFound ? host.addresses : known
+            if former.isEmpty { return .failure(failure) }
+            log.write(.warn, "\"\(host.name)\" could not be resolved (\(failure.text))", context: context)
+            return .success(former)
+        case nil: return .failure(.timedOut)
+        }
+    }
+}
