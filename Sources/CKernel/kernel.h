@@ -57,6 +57,13 @@ static inline int kernel_pidfd_send_signal(int handle, int signal) {
 
 extern int execvpe(const char *program, char *const arguments[], char *const environment[]);
 
+/* Who takes the jobs of Swift's runtime that are bound to no executor (swift/Runtime/Concurrency.h): C's way of
+ * calling is Swift's for a function of two pointers. */
+extern void (*swift_task_enqueueGlobal_hook)(void *job, void (*otherwise)(void *job));
+static inline void kernel_take_jobs(void (*take)(void *job, void (*otherwise)(void *job))) {
+    swift_task_enqueueGlobal_hook = take;
+}
+
 /* Overwrites memory in a way that no optimiser drops. */
 extern void explicit_bzero(void *start, size_t length);
 static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(start, length); }

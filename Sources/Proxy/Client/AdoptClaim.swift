@@ -24,7 +24,7 @@ extension Session {
     }
 
     private func meetClient() async throws(SessionFailure) {
-        context.client = identity.address.host
+        context.client = identity.host
         try await admitClient()
     }
 }

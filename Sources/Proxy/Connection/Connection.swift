@@ -93,6 +93,9 @@ import TLS
         return progress
     }
 
+    /// The login is over: no password comes any more.
+    func expectNoPasswords() { tls?.expectNoPasswords() }
+
     // MARK: Bytes through the queues
 
     /// Reads once, until `input` holds `limit` bytes at most.
@@ -131,6 +134,19 @@ import TLS
     func takeInput() -> ByteQueue {
         defer { input = ByteQueue() }
         return input
+    }
+
+    /// Sends bytes at once where nothing waits before them. What is not taken goes with the next `flush`.
+    func say(_ bytes: Span<UInt8>) {
+        var sent = 0
+        while output.isEmpty, sent < bytes.count, isWritable, !isBroken {
+            switch send(bytes.extracting(sent..<bytes.count)) {
+            case .moved(let count): sent += count
+            case .wouldBlock, .failed: return output.append(bytes.extracting(sent..<bytes.count))
+            case .closed: isBroken = true
+            }
+        }
+        if sent < bytes.count { output.append(bytes.extracting(sent..<bytes.count)) }
     }
 
     /// Puts bytes behind those that are to be sent. They go with the next `flush`.

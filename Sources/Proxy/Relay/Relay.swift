@@ -10,7 +10,7 @@ import Telemetry
     private static let readsPerTurn = 8
 
     /// One direction: where bytes come from, where they go, and what is stuck in between.
-    private struct Flow {
+    private struct Flow: ~Copyable {
         let from: Connection
         let to: Connection
         var stuck: ByteQueue
@@ -123,7 +123,8 @@ import Telemetry
 
     /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.
     private func finish() {
-        for flow in [fromClient, fromUpstream] where !flow.isEndPassedOn { flow.to.sayGoodbye() }
+        if !fromClient.isEndPassedOn { fromClient.to.sayGoodbye() }
+        if !fromUpstream.isEndPassedOn { fromUpstream.to.sayGoodbye() }
         end("proxied session done")
     }
 
@@ -174,7 +175,7 @@ import Telemetry
     }
 
     /// What is stuck may have come free by what was read from the side that it is for.
-    private func canGoOn(_ flow: Flow) -> Bool {
+    private func canGoOn(_ flow: borrowing Flow) -> Bool {
         !flow.isDone && (flow.stuck.isEmpty ? flow.from.isReadable : flow.to.isWritable)
     }
 

@@ -64,6 +64,8 @@ struct ConnectionHandle: ~Copyable {
         let status = SSL_do_handshake(handle.pointer)
         if status == 1 {
             hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+            // Buffers are freed as they are, and what is decrypted in them from now on may be a password.
+            SSL_set_options(handle.pointer, openssl_cleanse_plaintext)
             stream.handshakeEnded()
             handshakeEnded()
             return .done
@@ -141,6 +143,12 @@ struct ConnectionHandle: ~Copyable {
             fail(error)
             return .failed(reason ?? KernelError("SSL_read()", KernelError.protocolFault))
         }
+    }
+
+    /// What comes from here on holds no password, so that to overwrite each buffer before it is freed would be for
+    /// nothing. One that still holds something of before makes us go on with it.
+    package func expectNoPasswords() {
+        if SSL_has_pending(handle.pointer) == 0 { SSL_clear_options(handle.pointer, openssl_cleanse_plaintext) }
     }
 
     /// Encrypts and sends as much as the kernel takes. After `.wouldBlock`, which leaves `isWritable` false, the
