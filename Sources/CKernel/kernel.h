@@ -83,3 +83,12 @@ static inline int kernel_set_affinity(const void *mask, size_t size) {
 static inline int kernel_get_affinity(void *mask, size_t size) {
     return (int)syscall(SYS_sched_getaffinity, 0, size, mask);
 }
+
+static inline int kernel_pipe(int ends[2]) {
+    return (int)syscall(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+}
+static inline int kernel_set_pipe_capacity(int pipe, int size) { return fcntl(pipe, 1031 /* F_SETPIPE_SZ */, size); }
+/* Moves without waiting, and without copying where that can be: SPLICE_F_MOVE, SPLICE_F_NONBLOCK. */
+static inline ssize_t kernel_splice(int from, int to, size_t count) {
+    return syscall(SYS_splice, from, (void *)0, to, (void *)0, count, 1U | 2U);
+}
