@@ -87,6 +87,7 @@ static inline int openssl_set_server_name(SSL *connection, const char *name) {
 }
 
 /* Buffers in memory. */
+static inline void openssl_free(void *memory) { OPENSSL_free(memory); }
 static inline long openssl_memory(BIO *bio, char **start) { return BIO_get_mem_data(bio, start); }
 static inline void openssl_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
 

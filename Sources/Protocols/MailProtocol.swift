@@ -179,22 +179,16 @@ package enum UpstreamSecurity: Sendable, Equatable {
 
 /// What a login at an upstream depends on, beside the credentials.
 package struct UpstreamTerms: Sendable {
-    /// The client's address as `XCLIENT` names it (`IPV6:` before IPv6 ones); nil for a UNIX socket.
-    package var clientAddress: [UInt8]?
-    /// `[UNAVAILABLE]`, `[TEMPUNAVAIL]` or the client's host name.
-    package var clientHost: [UInt8]
+    /// Who the client is.
+    package var client: ClientFacts
     /// Whether nobody has checked the credentials yet (`proxy_pass`): the upstream must do it, so they
     /// are always put to it, OAuth tokens by their own mechanism, and its word on them is a refusal.
     package var upstreamDecides: Bool
     /// Whether TLS is to begin before anything else is said (`proxy_ssl starttls`).
     package var startsTLS: Bool
 
-    package init(
-        clientAddress: [UInt8]?, clientHost: [UInt8] = Array("[UNAVAILABLE]".utf8), upstreamDecides: Bool = false,
-        startsTLS: Bool = false
-    ) {
-        self.clientAddress = clientAddress
-        self.clientHost = clientHost
+    package init(client: ClientFacts, upstreamDecides: Bool = false, startsTLS: Bool = false) {
+        self.client = client
         self.upstreamDecides = upstreamDecides
         self.startsTLS = startsTLS
     }

@@ -23,6 +23,9 @@ package import Telemetry
     let timeout: Duration
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
+    private let trustedProxies: [Network]
+    /// Whether upstreams are told more of clients than any login takes.
+    let tellsOfClients: Bool
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
@@ -59,12 +62,14 @@ package import Telemetry
             ? try contexts.context(for: settings[TLSClientSettings<AuthServerLeg>.self], protocolName: "http/1.1") : nil
         timeout = settings[MailSettings.self].timeout
         authHTTP = settings[AuthHTTPSettings.self]
+        trustedProxies = settings[AccessSettings.self].trustedProxies
         mailProtocol = protocolType.init(
             settings,
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
                 proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed))
+        tellsOfClients = proxy.header != .none || mailProtocol is SMTP
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)
@@ -75,6 +80,9 @@ package import Telemetry
     func log(of peer: SocketAddress) -> ErrorLog {
         debuggedNetworks.contains { $0.contains(peer) } ? debugLog : log
     }
+
+    /// Whether this machine's word is taken for who its clients are.
+    func trusts(_ peer: SocketAddress) -> Bool { trustedProxies.contains { $0.contains(peer) } }
 
     /// Whether TLS begins with the first byte of connections to this address.
     func beginsWithTLS(_ listen: Listen) -> Bool { listen.options.ssl || isTLSEverywhere }

@@ -24,7 +24,8 @@ import Telemetry
     private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
     private var isPausing = false
-    private let beginsWithTLS: Bool
+    let beginsWithTLS: Bool
+    let expectsProxyHeader: Bool
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -33,6 +34,7 @@ import Telemetry
         log = server.log(of: peer)
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
+        expectsProxyHeader = listen.options.proxyProtocol
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
@@ -60,6 +62,7 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
+            try await readProxyHeader()
             try await handshakeIfImplicitTLS()
             try await greet()
             while true {

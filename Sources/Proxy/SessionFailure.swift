@@ -13,6 +13,11 @@ enum SessionFailure: Error {
     case clientBroken(text: String, KernelError?)
     /// The client let the time for its login run out.
     case clientTimedOut
+    /// The connection does not begin with the PROXY header that the listener asks for. Who is there speaks
+    /// another language than ours, so it is told nothing.
+    case proxyHeaderBroken(ProxyHeaderFault)
+    /// The same, for nothing came in time.
+    case proxyHeaderMissing
     /// The client spoke before the greeting (`smtp_greeting_delay`).
     case clientSpokeTooSoon(text: String)
     /// TLS was not agreed upon.
@@ -38,6 +43,8 @@ enum SessionFailure: Error {
         case .clientGone: nil
         case .clientBroken(let text, let error): (.info, text, error?.reason)
         case .clientTimedOut: (.info, "client timed out", KernelError("", KernelError.timedOut).reason)
+        case .proxyHeaderBroken(let fault): (.error, fault.text, nil)
+        case .proxyHeaderMissing: Self.clientTimedOut.record
         case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
         case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
         case .certificateRefused(_, let text): (.info, text, nil)
@@ -54,13 +61,26 @@ enum SessionFailure: Error {
     func farewell(in dialogue: any ClientDialogue) -> [UInt8] {
         switch self {
         case .finished(let farewell): farewell
-        case .clientGone, .clientBroken, .handshakeFailed: []
+        case .clientGone, .clientBroken, .handshakeFailed, .proxyHeaderBroken, .proxyHeaderMissing: []
         case .certificateRefused(let farewell, _): dialogue.farewell(farewell)
         case .clientTimedOut: dialogue.farewell(.timedOut)
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)
         case .upstreamReply(let reply, _): reply
         case .authServer, .upstream, .upstreamTimedOut, .ours: dialogue.farewell(.internalError)
+        }
+    }
+}
+
+extension ProxyHeaderFault {
+    /// What the log says of it, in nginx's words where nginx has any.
+    fileprivate var text: String {
+        switch self {
+        case .broken(let text): "broken header: \"\(String(decoding: text, as: UTF8.self))\""
+        case .unknownVersion(let version): "unknown PROXY protocol version: \(version)"
+        case .tooLarge: "header is too large"
+        case .wrongLength: "wrong length in PROXY header"
+        case .wrongChecksum: "wrong checksum of PROXY header"
         }
     }
 }

@@ -11,7 +11,7 @@ import Testing
 
         /// The login of a client that is called `joe`, under the tag `a4` in IMAP.
         var dialogue: any UpstreamDialogue {
-            let terms = UpstreamTerms(clientAddress: nil, upstreamDecides: true, startsTLS: true)
+            let terms = UpstreamTerms(client: ClientFacts(source: nil), upstreamDecides: true, startsTLS: true)
             let credentials = Credentials(method: .plain, login: Array("joe".utf8), secret: Secret(Array("pass".utf8)))
             let policy = DialoguePolicy(serverName: Array("mx.test".utf8), startTLS: .off, sendsXCLIENT: false)
             switch self {
@@ -80,7 +80,7 @@ import Testing
 
     /// A greeting in the clear is anyone's, and so is what it offers.
     @Test func `what an IMAP upstream offers in the clear is not relied upon under TLS`() {
-        let terms = UpstreamTerms(clientAddress: nil, startsTLS: true)
+        let terms = UpstreamTerms(client: ClientFacts(source: nil), startsTLS: true)
         let credentials = Credentials(method: .plain, login: Array("jöe".utf8), secret: Secret(Array("pass".utf8)))
         let tag = Array("a4".utf8)
         let dialogue = UpstreamStartTLS(

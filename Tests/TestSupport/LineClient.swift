@@ -8,8 +8,8 @@ package final class LineClient: @unchecked Sendable {
     private var said: [String] = []
     private var tlsLabel = ""
 
-    package init(_ address: Address, receiveBuffer: CInt? = nil) throws {
-        socket = try Socket.connect(to: address, receiveBuffer: receiveBuffer)
+    package init(_ address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil) throws {
+        socket = try Socket.connect(to: address, from: source, receiveBuffer: receiveBuffer)
         reader = LineReader(socket)
     }
 

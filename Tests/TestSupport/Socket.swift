@@ -7,6 +7,8 @@ package enum Address: Sendable, CustomStringConvertible {
     case port(UInt16)
     /// A port of 127.0.0.N.
     case loopback(UInt8, UInt16)
+    /// A port of ::1.
+    case ipv6(UInt16)
     case path(String)
 
     /// As `auth_http` and log lines write it.
@@ -14,6 +16,7 @@ package enum Address: Sendable, CustomStringConvertible {
         switch self {
         case .port(let port): "127.0.0.1:\(port)"
         case .loopback(let host, let port): "127.0.0.\(host):\(port)"
+        case .ipv6(let port): "[::1]:\(port)"
         case .path(let path): "unix:\(path)"
         }
     }
@@ -21,6 +24,7 @@ package enum Address: Sendable, CustomStringConvertible {
     var family: CInt {
         switch self {
         case .port, .loopback: AF_INET
+        case .ipv6: AF_INET6
         case .path: AF_UNIX
         }
     }
@@ -36,6 +40,14 @@ package enum Address: Sendable, CustomStringConvertible {
             address.sin_addr.s_addr = (0x7F00_0000 | UInt32(host)).bigEndian
             return withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+        case .ipv6(let port):
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = port.bigEndian
+            address.sin6_addr = in6addr_loopback
+            return withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
             }
         case .path(let path):
             var address = sockaddr_un()
@@ -80,13 +92,18 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Connects, with small writes sent at once.
-    /// - Parameter receiveBuffer: how little the kernel shall take on this side's behalf.
+    /// - Parameters:
+    ///   - source: where to connect from; port 0 lets the kernel choose.
+    ///   - receiveBuffer: how little the kernel shall take on this side's behalf.
     package static func connect(
-        to address: Address, receiveBuffer: CInt? = nil, by deadline: Deadline = .usual
+        to address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil, by deadline: Deadline = .usual
     ) throws(WireError) -> Socket {
         let socket = try make(address.family)
         if let receiveBuffer { socket.set(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
-        if address.family == AF_INET { socket.set(CInt(IPPROTO_TCP), TCP_NODELAY, 1) }
+        if address.family != AF_UNIX { socket.set(CInt(IPPROTO_TCP), TCP_NODELAY, 1) }
+        if let source, source.withSockaddr({ Glibc.bind(socket.descriptor, $0, $1) }) != 0 {
+            throw .system(call: "bind", errno: errno)
+        }
         if address.withSockaddr({ Glibc.connect(socket.descriptor, $0, $1) }) != 0 {
             guard errno == EINPROGRESS || errno == EAGAIN else { throw .system(call: "connect", errno: errno) }
             try socket.wait(for: POLLOUT, by: deadline)

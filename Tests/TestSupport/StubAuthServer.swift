@@ -95,7 +95,7 @@ package final class StubAuthServer: Sendable {
     /// For `auth_http`.
     package var url: String {
         switch server.address {
-        case .port, .loopback: "\(scheme)://\(server.address)/auth"
+        case .port, .loopback, .ipv6: "\(scheme)://\(server.address)/auth"
         case .path(let path): "\(scheme)://unix:\(path):/auth"
         }
     }

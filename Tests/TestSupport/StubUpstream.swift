@@ -37,6 +37,9 @@ package enum UpstreamTLS: Sendable {
 package struct UpstreamManner: Sendable {
     package var replies: [UpstreamStep: UpstreamReply]
     package var delivery: Delivery
+    /// Whether its connections begin with a PROXY header. Notes: `header`, the line of version 1, or in hex what
+    /// version 2 has.
+    package var readsProxyHeader = false
     /// Nil: it speaks none.
     package var tls: UpstreamTLS?
     /// What follows the login.
@@ -54,7 +57,17 @@ package struct UpstreamManner: Sendable {
 
     fileprivate func begin(_ session: StubSession) throws {
         session.delivery = delivery
+        if readsProxyHeader { try readProxyHeader(session) }
         if case .implicit(let order) = tls { try session.startTLS(order) }
+    }
+
+    private func readProxyHeader(_ session: StubSession) throws {
+        let start = try session.bytes(6)
+        if start == Array("PROXY ".utf8) { return session.notes.add("PROXY " + (try session.text() ?? ""), to: "header") }
+        var header = start + (try session.bytes(10))
+        guard header.count == 16 else { throw WireError.closed }
+        header += try session.bytes(Int(header[14]) << 8 | Int(header[15]))
+        session.notes.add(header.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(), to: "header")
     }
 
     fileprivate var offersStartTLS: Bool {

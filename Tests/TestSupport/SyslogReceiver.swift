@@ -49,7 +49,7 @@ package final class SyslogReceiver: @unchecked Sendable {
     package var server: String {
         switch address {
         case .path(let path): "unix:\(path)"
-        case .port(let port), .loopback(_, let port): "127.0.0.1:\(port)"
+        case .port(let port), .loopback(_, let port), .ipv6(let port): "127.0.0.1:\(port)"
         }
     }
 

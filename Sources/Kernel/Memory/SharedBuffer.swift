@@ -24,6 +24,11 @@ import CKernel
         source.receive(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
     }
 
+    /// Copies what waits at a socket into the front of the buffer, and leaves it there for the next read.
+    package func peek(at source: EventSource, atMost limit: Int) -> Transfer {
+        source.peek(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
+    }
+
     /// Lets somebody else write into the front of the buffer: TLS, which decrypts into it.
     package func fill(atMost limit: Int, by body: (inout MutableRawSpan) -> Transfer) -> Transfer {
         var span = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: storage[..<max(0, min(limit, storage.count))]))

@@ -64,6 +64,22 @@ extension EventSource {
         }
     }
 
+    /// Copies what is there and leaves it there, up to the buffer's size.
+    func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        while true {
+            let count = recv(number, buffer.baseAddress, buffer.count, CInt(MSG_PEEK))
+            if count > 0 { return .moved(count) }
+            if count == 0 { return .closed }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                isReadable = false
+                return .wouldBlock
+            default: return .failed(KernelError("recv()"))
+            }
+        }
+    }
+
     /// Writes as much as the kernel takes.
     package func send(_ bytes: Span<UInt8>) -> Transfer {
         bytes.withUnsafeBytes { send($0) }

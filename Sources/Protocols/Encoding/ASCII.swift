@@ -9,6 +9,8 @@ extension UInt8 {
     package static let plus = UInt8(ascii: "+")
     package static let comma = UInt8(ascii: ",")
     package static let hyphen = UInt8(ascii: "-")
+    package static let dot = UInt8(ascii: ".")
+    package static let colon = UInt8(ascii: ":")
     package static let equalsSign = UInt8(ascii: "=")
     package static let backslash = UInt8(ascii: "\\")
     package static let openBrace = UInt8(ascii: "{")
@@ -28,6 +30,15 @@ extension UInt8 {
     /// The capital of a small letter; any other byte as it is.
     package var uppercased: UInt8 {
         UInt8(ascii: "a") <= self && self <= UInt8(ascii: "z") ? self & 0xDF : self
+    }
+
+    /// The value of a hexadecimal digit, in either case.
+    package var hexDigitValue: Int? {
+        switch lowercased {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(self - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(lowercased - UInt8(ascii: "a")) + 10
+        default: nil
+        }
     }
 
     /// The value of a decimal digit.

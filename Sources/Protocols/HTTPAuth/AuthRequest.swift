@@ -16,7 +16,7 @@ package struct AuthRequest: Sendable {
     /// The client's host name or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`; SMTP only.
     package var clientHost: [UInt8]?
     /// The addresses of the PROXY header, if one with addresses was received.
-    package var proxyHeader: ProxyHeaderFacts?
+    package var proxyHeader: ProxyHeader.Addresses?
     /// Nil for a client that does not use TLS.
     package var tls: TLSFacts?
     /// Each `auth_http_header`, in configured order.
@@ -24,7 +24,7 @@ package struct AuthRequest: Sendable {
 
     package init(
         uri: [UInt8], host: [UInt8], credentials: Credentials, protocolName: String, attempt: Int,
-        clientAddress: [UInt8], clientHost: [UInt8]? = nil, proxyHeader: ProxyHeaderFacts? = nil,
+        clientAddress: [UInt8], clientHost: [UInt8]? = nil, proxyHeader: ProxyHeader.Addresses? = nil,
         tls: TLSFacts? = nil, extraHeaders: [(name: [UInt8], value: [UInt8])] = []
     ) {
         self.uri = uri
@@ -37,21 +37,6 @@ package struct AuthRequest: Sendable {
         self.proxyHeader = proxyHeader
         self.tls = tls
         self.extraHeaders = extraHeaders
-    }
-
-    /// What a PROXY header said of the connection, each address without brackets.
-    package struct ProxyHeaderFacts: Sendable, Equatable {
-        package var address: [UInt8]
-        package var port: UInt16
-        package var serverAddress: [UInt8]
-        package var serverPort: UInt16
-
-        package init(address: [UInt8], port: UInt16, serverAddress: [UInt8], serverPort: UInt16) {
-            self.address = address
-            self.port = port
-            self.serverAddress = serverAddress
-            self.serverPort = serverPort
-        }
     }
 
     /// What is known of the client's TLS connection. What is nil or empty is not told.
@@ -116,11 +101,11 @@ package struct AuthRequest: Sendable {
         if let clientHost { header.field("Client-Host", clientHost) }
     }
 
-    private func write(_ facts: ProxyHeaderFacts, to header: inout HTTPHeaderWriter) {
-        header.field("Proxy-Protocol-Addr", facts.address)
-        header.field("Proxy-Protocol-Port", String(facts.port))
-        header.field("Proxy-Protocol-Server-Addr", facts.serverAddress)
-        header.field("Proxy-Protocol-Server-Port", String(facts.serverPort))
+    private func write(_ addresses: ProxyHeader.Addresses, to header: inout HTTPHeaderWriter) {
+        header.field("Proxy-Protocol-Addr", addresses.source.text)
+        header.field("Proxy-Protocol-Port", String(addresses.source.port))
+        header.field("Proxy-Protocol-Server-Addr", addresses.destination.text)
+        header.field("Proxy-Protocol-Server-Port", String(addresses.destination.port))
     }
 
     private func write(_ envelope: SMTPEnvelope, to header: inout HTTPHeaderWriter) {

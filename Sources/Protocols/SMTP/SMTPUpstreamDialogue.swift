@@ -153,12 +153,12 @@ extension SMTPUpstreamDialogue {
 
         /// XCLIENT, and the client's own greeting for the session that begins anew with it.
         private func xclient() throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT, let address = route.clientAddress else { return [] }
-            var attributes = Array("ADDR=".utf8) + XText.encode(address)
+            guard policy.sendsXCLIENT, let address = route.client.source?.address else { return [] }
+            var attributes = Array("ADDR=".utf8) + XText.encode(address.xclientText)
             if !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides {
                 attributes += Array(" LOGIN=".utf8) + XText.encode(credentials.login)
             }
-            attributes += Array(" NAME=".utf8) + XText.encode(route.clientHost)
+            attributes += Array(" NAME=".utf8) + XText.encode(route.client.hostName)
             let introduction = try command(.xclient, "XCLIENT ", attributes.span)
             guard let helo = client.helo else { return [introduction] }
             return [introduction, try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)]
@@ -190,4 +190,9 @@ extension SMTPUpstreamDialogue {
             return Command(purpose: purpose, line: line)
         }
     }
+}
+
+extension InternetAddress {
+    /// As `XCLIENT` names it.
+    fileprivate var xclientText: [UInt8] { isIPv6 ? Array("IPV6:".utf8) + text : text }
 }

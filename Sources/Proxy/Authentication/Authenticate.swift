@@ -70,7 +70,7 @@ extension Session {
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
             clientAddress: Array(identity.address.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
-            tls: facts,
+            proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name.bytes, $0.value.bytes) })
         log.debug(.mail, "mail auth http: asking \(authServer.address), login attempt \(loginAttempts)", context: context)
         let timedOut = "auth http server \(authServer.address) timed out"

@@ -1,4 +1,5 @@
 import Kernel
+import Protocols
 
 /// Who the client is, as far as we know by now: what the auth server, the upstream and the log are told.
 struct ClientIdentity {
@@ -9,10 +10,22 @@ struct ClientIdentity {
     /// The client's name in the DNS, or why there is none; only SMTP speaks of it
     /// (`mail-extras.md`, section 3).
     var hostName = HostName.unavailable
+    /// What a PROXY header has told, believed or not: the auth server may judge by itself.
+    private(set) var proxyHeader: ProxyHeader.Addresses?
+    /// The TLS that the client speaks with a balancer that is trusted.
+    private(set) var tls: ClientTLS?
 
     init(peer: SocketAddress) {
         self.peer = peer.unmapped
         address = self.peer
+    }
+
+    /// Takes a balancer's word for who the client is, if it is trusted and says an address.
+    mutating func adopt(_ header: ProxyHeader, isTrusted: Bool) {
+        proxyHeader = header.addresses
+        guard isTrusted else { return }
+        tls = header.tls
+        if let source = header.addresses?.source.endpoint { address = SocketAddress(source).unmapped }
     }
 
     enum HostName {
@@ -30,6 +43,24 @@ struct ClientIdentity {
             case .unavailable: Array("[UNAVAILABLE]".utf8)
             case .temporarilyUnavailable: Array("[TEMPUNAVAIL]".utf8)
             }
+        }
+    }
+}
+
+extension SocketAddress {
+    init(_ endpoint: Endpoint) {
+        switch endpoint.address {
+        case .ipv4(let bits): self = .ipv4(bits, port: endpoint.port)
+        case .ipv6(let high, let low): self = .ipv6(high, low, port: endpoint.port)
+        }
+    }
+
+    /// Nil for a socket in the file system.
+    var endpoint: Endpoint? {
+        switch self {
+        case .ipv4(let bits, let port): Endpoint(.ipv4(bits), port: port)
+        case .ipv6(let high, let low, let port): Endpoint(.ipv6(high, low), port: port)
+        case .unix: nil
         }
     }
 }

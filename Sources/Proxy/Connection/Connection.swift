@@ -118,6 +118,19 @@ import TLS
         }
     }
 
+    /// Reads once in the clear, and no more than `body` says of what has come. The rest stays where it is, for
+    /// TLS to read.
+    func read(through buffer: SharedBuffer, limit: Int, asFarAs body: (Span<UInt8>) -> Int) {
+        switch noting(buffer.peek(at: source, atMost: limit)) {
+        case .moved(let count):
+            let wanted = buffer.withBytes(count, body)
+            _ = receive(into: buffer, atMost: wanted)
+            buffer.wipe(count)
+        case .wouldBlock, .failed: break
+        case .closed: isAtEnd = true
+        }
+    }
+
     func consume(_ byteCount: Int) { input.consume(byteCount) }
 
     /// Forgets whatever has been read and not used.

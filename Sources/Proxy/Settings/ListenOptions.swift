@@ -10,6 +10,7 @@ package struct ListenOptions: Sendable, Equatable {
     /// Whether each worker has a socket of its own.
     package var reuseport = false
     package var ssl = false
+    /// Whether connections begin with a PROXY header.
     package var proxyProtocol = false
 
     package init() {}
@@ -18,9 +19,6 @@ package struct ListenOptions: Sendable, Equatable {
     init(_ words: ArraySlice<Word>) throws(DirectiveFault) {
         for word in words { try take(word) }
     }
-
-    /// The parameter whose turn has not come, where it is written.
-    var unsupported: String? { proxyProtocol ? "proxy_protocol" : nil }
 }
 
 extension ListenOptions {

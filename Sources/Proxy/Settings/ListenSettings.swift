@@ -43,7 +43,6 @@ package struct ListenSettings: SettingsGroup {
         if let taken = addresses.first(where: { address in listens.contains { $0.address == address } }) {
             throw Self.duplicate(taken)
         }
-        if let word = options.unsupported { throw .notSupported("listen … \(word)") }
         $listens.append(
             contentsOf: addresses.map { Listen(address: $0, options: options, position: call.position) })
         implyProtocol(by: addresses)

@@ -32,9 +32,7 @@ package struct ProxySettings: SettingsGroup {
         .flag("proxy_smtp_auth", in: [.mail, .server], sets: \.$authenticatesSMTP),
         .flag("xclient", in: [.mail, .server], sets: \.$sendsXCLIENT),
         .flag("proxy", in: [.mail, .server], sets: \.$isProxied),
-        .choice(
-            "proxy_protocol", of: ["off": .none, "on": .v1, "v2": .v2], in: [.mail, .server], sets: \.$header
-        ).supporting(only: "off"),
+        .choice("proxy_protocol", of: ["off": .none, "on": .v1, "v2": .v2], in: [.mail, .server], sets: \.$header),
         .flag("proxy_client_id", in: [.mail, .server], sets: \.$passesClientID).supporting(only: "off"),
         .choice("proxy_ssl", of: UpstreamSecurity.words, in: [.mail, .server], sets: \.$security),
     ]

@@ -15,8 +15,13 @@ extension Session {
     func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
         setDeadline(server.timeout, else: .upstreamTimedOut)
         let upstream = try await connect(to: destination.upstream.address)
+        let facts = clientFacts
+        try await sendProxyHeader(of: facts, to: upstream)
         if destination.security == .on { try await handshake(over: upstream, to: destination.upstream) }
-        var dialogue = dialogue.makeUpstreamDialogue(with: destination.credentials, to: terms(for: destination))
+        var dialogue = dialogue.makeUpstreamDialogue(
+            with: destination.credentials,
+            to: UpstreamTerms(
+                client: facts, upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS))
         while true {
             context.activity = dialogue.activity
             let step = upstream.input.withSpan { dialogue.receive($0) }
@@ -108,15 +113,15 @@ extension Session {
             level: error.isOrdinaryConnectionFault ? .error : .crit, text: "connect() to \(address) failed", error)
     }
 
-    private func terms(for destination: Destination) -> UpstreamTerms {
-        let clientAddress: String? = switch identity.address {
-        case .ipv4: identity.address.host
-        case .ipv6: "IPV6:" + identity.address.host
-        case .unix: nil
+    /// Says who the client is before anything else, TLS included.
+    private func sendProxyHeader(of facts: ClientFacts, to upstream: Connection) async throws(SessionFailure) {
+        switch server.proxy.header {
+        case .none: return
+        case .v1: upstream.enqueue(ProxyHeader.version1(from: facts.source, to: facts.destination))
+        case .v2: upstream.enqueue(ProxyHeader.version2(from: facts.source, to: facts.destination, tls: facts.tls))
         }
-        return UpstreamTerms(
-            clientAddress: clientAddress.map { Array($0.utf8) }, clientHost: identity.hostName.bytes,
-            upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS)
+        context.activity = "sending PROXY protocol header to upstream"
+        try await flush(upstream)
     }
 
     private func readReply(from upstream: Connection) async throws(SessionFailure) {

@@ -32,7 +32,34 @@ package import Kernel
         SSL_get_servername(handle.pointer, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) }
     }
 
+    /// The protocol that both sides have agreed upon, where the client has offered any.
+    package var applicationProtocol: String? {
+        var start: UnsafePointer<UInt8>?
+        var count: CUnsignedInt = 0
+        SSL_get0_alpn_selected(handle.pointer, &start, &count)
+        return count == 0 ? nil : String(decoding: UnsafeBufferPointer(start: start, count: Int(count)), as: UTF8.self)
+    }
+
+    // MARK: Our certificate
+
+    /// How the certificate that the client was shown is signed: `RSA-SHA256`.
+    package var signatureAlgorithm: String? {
+        SSL_get_certificate(handle.pointer).flatMap { OBJ_nid2sn(X509_get_signature_nid($0)) }.map { String(cString: $0) }
+    }
+
+    /// What its key is: `RSA2048`, `EC256`.
+    package var keyAlgorithm: String? {
+        guard let certificate = SSL_get_certificate(handle.pointer), let key = X509_get0_pubkey(certificate) else { return nil }
+        let names = [EVP_PKEY_RSA: "RSA", EVP_PKEY_EC: "EC", EVP_PKEY_DSA: "DSA"]
+        return names[EVP_PKEY_get_base_id(key)].map { "\($0)\(EVP_PKEY_get_bits(key))" }
+    }
+
     // MARK: The client's certificate
+
+    /// The number of OpenSSL's for what is wrong with the certificate: 0 for nothing, 1 where there is none.
+    package var verificationNumber: UInt32 {
+        withCertificate { $0 == nil ? 1 : UInt32(truncatingIfNeeded: certificateFault?.number ?? 0) }
+    }
 
     /// What came of asking for it. It is kept in the session, so a resumed one still knows.
     package var verification: Verification {

@@ -9,6 +9,8 @@ package struct ClientCertificate: Equatable, Sendable {
     /// The SHA-1 of the whole certificate in lower-case hex.
     package let fingerprint: String
     package let pem: String
+    /// The common name of the subject.
+    package let commonName: String?
 
     init(_ certificate: OpaquePointer) {
         subject = text { X509_NAME_print_ex($0, X509_get_subject_name(certificate), 0, openssl_print_rfc2253) }
@@ -17,6 +19,19 @@ package struct ClientCertificate: Equatable, Sendable {
         serial = text { i2a_ASN1_INTEGER($0, X509_get0_serialNumber(certificate)) }.filter { $0 != "\\" && $0 != "\n" }
         fingerprint = certificateDigest(certificate, EVP_sha1()).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         pem = text { PEM_write_bio_X509($0, certificate) }
+        commonName = Self.commonName(of: X509_get_subject_name(certificate))
+    }
+}
+
+extension ClientCertificate {
+    private static func commonName(of subject: OpaquePointer?) -> String? {
+        let index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+        guard index >= 0, let value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, index)) else { return nil }
+        var start: UnsafeMutablePointer<UInt8>?
+        let count = ASN1_STRING_to_UTF8(&start, value)
+        guard count >= 0 else { return nil }
+        defer { openssl_free(start) }
+        return String(decoding: UnsafeBufferPointer(start: start, count: Int(count)), as: UTF8.self)
     }
 }
 

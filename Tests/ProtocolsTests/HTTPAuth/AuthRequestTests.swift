@@ -48,7 +48,7 @@ import Testing
         request.attempt = 12
         request.clientHost = Self.bytes("[UNAVAILABLE]")
         request.proxyHeader = .init(
-            address: Self.bytes("2001:db8::1"), port: 50000, serverAddress: Self.bytes("2001:db8::2"), serverPort: 25)
+            source: .init(text: Self.bytes("2001:db8::1"), port: 50000), destination: .init(text: Self.bytes("2001:db8::2"), port: 25))
         request.tls = .init(
             protocolVersion: Self.bytes("TLSv1.3"), cipher: Self.bytes("TLS_AES_256_GCM_SHA384"),
             verification: Self.bytes("FAILED:self-signed certificate"), subject: Self.bytes("CN=cli ent,O=A B\\, Inc"),
@@ -127,7 +127,7 @@ import Testing
             credentials: Credentials(
                 method: .none, login: bad, secret: Secret(bad), salt: bad, envelope: .init(helo: bad, from: bad, to: bad)),
             protocolName: "smtp", attempt: 1, clientAddress: bad, clientHost: bad)
-        request.proxyHeader = .init(address: bad, port: 1, serverAddress: bad, serverPort: 2)
+        request.proxyHeader = .init(source: .init(text: bad, port: 1), destination: .init(text: bad, port: 2))
         request.tls = .init(
             protocolVersion: bad, cipher: bad, verification: bad, subject: bad, issuer: bad, serial: bad, fingerprint: bad,
             certificate: bad)

@@ -118,7 +118,7 @@ private func hold(
         let meanwhile = dialogue.receive(rest.span, overTLS: false)
         #expect(meanwhile.action == .awaitInput)
         #expect(meanwhile.byteCount == 0)
-        var upstream = dialogue.makeUpstreamDialogue(with: credentials, to: UpstreamTerms(clientAddress: nil))
+        var upstream = dialogue.makeUpstreamDialogue(with: credentials, to: UpstreamTerms(client: ClientFacts(source: nil)))
         let greeting = Array("* OK ready\r\n".utf8)
         let said = upstream.receive(greeting.span)
         #expect(said.action == .send(Secret(Array("A.1 LOGIN \"user\" \"pass\"\r\n".utf8))))

@@ -7,7 +7,7 @@ private func credentials(_ method: AuthMethod = .plain, _ login: String = "user"
 }
 
 private func upstream(_ credentials: Credentials, decides: Bool = false) -> IMAPUpstreamDialogue {
-    let terms = UpstreamTerms(clientAddress: nil, upstreamDecides: decides)
+    let terms = UpstreamTerms(client: ClientFacts(source: nil), upstreamDecides: decides)
     return IMAPUpstreamDialogue(tag: Array("a4".utf8), credentials, to: terms)
 }
 

@@ -10,7 +10,7 @@ import Testing
         let credentials = Credentials(
             method: method, login: Array(login.utf8), secret: secret.map { Secret(Array($0.utf8)) })
         return POP3UpstreamDialogue(
-            credentials, to: UpstreamTerms(clientAddress: nil, upstreamDecides: upstreamDecides))
+            credentials, to: UpstreamTerms(client: ClientFacts(source: nil), upstreamDecides: upstreamDecides))
     }
 
     private func expect(_ text: String, from dialogue: POP3UpstreamDialogue = dialogue(), _ delivery: Delivery) {

@@ -312,7 +312,7 @@ import Testing
         _ = dialogue.receive(Array("EHLO me\r\n".utf8).span, overTLS: false)
         dialogue.forgetPlaintext()
         let credentials = Credentials(method: .plain, login: Array("joe".utf8), secret: nil)
-        let terms = UpstreamTerms(clientAddress: Array("127.0.0.1".utf8))
+        let terms = UpstreamTerms(client: ClientFacts(source: Endpoint(.ipv4(0x7F00_0001), port: 40000)))
         var upstream = dialogue.makeUpstreamDialogue(with: credentials, to: terms)
         let hello = upstream.receive(Array("220 hi\r\n".utf8).span).action
         #expect(hello == .send(Secret(Array("EHLO mx.test\r\n".utf8))))

@@ -22,9 +22,9 @@ import Testing
             let credentials = Credentials(
                 method: method, login: Array(login.utf8), secret: secret.map { Secret(Array($0.utf8)) },
                 envelope: envelope)
+            let source = address.flatMap { InternetAddress(Array($0.utf8).span) }.map { Endpoint($0, port: 40000) }
             let route = UpstreamTerms(
-                clientAddress: address.map { Array($0.utf8) }, clientHost: Array(host.utf8),
-                upstreamDecides: upstreamDecides)
+                client: ClientFacts(source: source, hostName: Array(host.utf8)), upstreamDecides: upstreamDecides)
             let policy = DialoguePolicy(
                 serverName: Array("mx.test".utf8), proxiesSMTPAuth: proxiesSMTPAuth, sendsXCLIENT: sendsXCLIENT)
             let client = SMTPClientWords(helo: helo.map { Array($0.utf8) }, speaksESMTP: speaksESMTP)
@@ -86,7 +86,7 @@ import Testing
             S: 250 fine
 
             """
-        let terms = Terms(speaksESMTP: false, address: "IPV6:::1", host: "host.example", sendsXCLIENT: true)
+        let terms = Terms(speaksESMTP: false, address: "::1", host: "host.example", sendsXCLIENT: true)
         expect(start + "C: HELO me\nS: 250 fine\n=> accepted: 235 2.0.0 OK⏎", terms)
         expect(start + "=> accepted: 235 2.0.0 OK⏎", terms.with { $0.helo = nil })
     }

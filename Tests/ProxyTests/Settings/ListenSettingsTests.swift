@@ -157,14 +157,9 @@ private let schema = Schema(groups: [ListenSettings.self])
         #expect(schema.refusal("listen 143 \(word);", in: .server) == message)
     }
 
-    @Test func `a parameter without an effect yet is refused by name`() {
-        #expect(
-            schema.refusal("listen 143 proxy_protocol;", in: .server)
-                == "\"listen … proxy_protocol\" is not supported by this version of martlet")
-    }
-
     @Test(arguments: [
         "backlog=5", "bind", "ipv6only=off", "so_keepalive=on", "so_keepalive=1", "rcvbuf=1k sndbuf=1k", "multipath", "reuseport bind",
+        "proxy_protocol", "ssl proxy_protocol",
     ])
     func `a parameter that can be acted on is taken`(_ words: String) {
         #expect(schema.refusal("listen 143 \(words);", in: .server) == "ok")
