@@ -31,6 +31,10 @@ static inline int kernel_open(const char *path, int flags, mode_t mode) {
     return open(path, flags, mode);
 }
 
+static inline int kernel_openat(int folder, const char *name, int flags, mode_t mode) {
+    return openat(folder, name, flags, mode);
+}
+
 static inline int kernel_fcntl(int descriptor, int command, int argument) {
     return fcntl(descriptor, command, argument);
 }

@@ -19,6 +19,7 @@ package struct KernelError: Error, Equatable, Sendable, CustomStringConvertible 
 
     package static let addressInUse = EADDRINUSE
     package static let noSuchProcess = ESRCH
+    package static let wouldBlock = EAGAIN
     package static let timedOut = ETIMEDOUT
     package static let outOfSpace = ENOSPC
     package static let protocolFault = EPROTO

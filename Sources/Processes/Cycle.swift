@@ -16,6 +16,8 @@ import Telemetry
     /// One for each entrance, in the same order.
     private(set) var listeners: [Listener] = []
     private let logs: LogBook
+    /// The pid file, until this generation serves; nil where it has the same as the one before, or none.
+    var pidDraft: FileDraft?
     /// What lets clients come back to the TLS sessions of any worker, and of the generation before.
     private let resumption: TLSResumption
 
@@ -36,6 +38,7 @@ import Telemetry
         process = configuration.main[ProcessSettings.self]
         events = configuration.events[EventsSettings.self]
         pidPath = process.pidFile.path(orDefault: invocation.pidPath)
+        if !invocation.isTest { try Self.checkOwner(ofPIDFile: pidPath, replacing: old?.pidPath) }
         let logs = LogBook(isTest: invocation.isTest, standardPath: invocation.errorLogPath, continuing: old?.logs)
         self.logs = logs
         log = try logs.openMain(configuration.main[ErrorLogSettings.self])
@@ -49,7 +52,12 @@ import Telemetry
         entrances = Entrance.entrances(of: servers)
         try checkConnections()
         warnOfProcessors()
-        if invocation.isTest { try tryAddresses() } else { try bindListeners(replacing: old, inheriting: inherited) }
+        if invocation.isTest {
+            try tryAddresses()
+        } else {
+            if let old { try draftPIDFile(besides: old) }
+            try bindListeners(replacing: old, inheriting: inherited)
+        }
     }
 
     private func checkConnections() throws(ConfigurationError) {
@@ -177,8 +185,7 @@ import Telemetry
     /// Opens every log file anew (`processes.md`, section 10).
     /// - Parameter owner: the user that workers run as, when the master gives files to it.
     func reopenLogs(owner: UInt32?) {
-        logs.reopenFiles(owner: owner, log: log)
-        redirectStandardError()
+        logs.reopenFiles(owner: owner, log: log) { [weak self] in self?.redirectStandardError() }
     }
 
     /// From now on, what libraries have to say goes where the process's records go.

@@ -1,7 +1,7 @@
 import Kernel
 
-/// A server in the background. The process that was started waits until the server can be signalled,
-/// or has failed, and ends with the code for that.
+/// A server in the background. The process that was started waits until the server serves, or has failed,
+/// and ends with the code for that.
 @LoopActor struct Daemon {
     private let parent: EventSource
 
@@ -28,6 +28,9 @@ import Kernel
     /// Lets the process that was started end with success.
     func tellReady() {
         _ = parent.send(message: Order.ready.rawValue)
-        parent.close()
+        close()
     }
+
+    /// Leaves it to another process to tell.
+    func close() { parent.close() }
 }

@@ -19,8 +19,9 @@ import Telemetry
     private let notifier: ServiceNotifier
     private let inheritance: Inheritance
     private var upgrade: BinaryUpgrade?
-    /// Whether any worker has ever accepted connections.
-    private var hasServed = false
+    /// Nil from the moment on when a worker serves.
+    private var start: Start?
+    private var exitCode: Int32 = 0
     /// Told to have no workers, but to keep the listeners.
     private var isResting = false
 
@@ -33,14 +34,15 @@ import Telemetry
     /// be longer than `patience`; then they are killed (`processes.md`, section 7.1).
     private static let firstPause = Duration.milliseconds(50)
     private static let patience = Duration.seconds(2)
-    /// How long a reload waits for its workers. If none has become ready by then, the old generation stays.
+    /// How long a start or a reload waits for its workers. If none has become ready by then, it has failed.
     private static let readinessLimit = Duration.seconds(10)
 
     init(
-        _ cycle: Cycle, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter, notifier: ServiceNotifier,
+        _ cycle: Cycle, _ start: Start, invocation: Invocation, title: ProcessTitle, numbers: SharedCounter, notifier: ServiceNotifier,
         inheritance: Inheritance
     ) throws(KernelError) {
         self.cycle = cycle
+        self.start = start
         self.notifier = notifier
         self.inheritance = inheritance
         self.invocation = invocation
@@ -50,25 +52,23 @@ import Telemetry
         signals = try SignalReader()
         try LoopActor.loop.watch(signals.source, self)
         escalation.action = { [unowned self] in escalate() }
-        readiness.action = { [unowned self] in settleReload(isLastChance: true) }
+        readiness.action = { [unowned self] in settle(isLastChance: true) }
     }
 
     /// Runs until the last worker has gone after a TERM or QUIT.
-    func run() throws(KernelError) {
+    /// - Returns: the exit code.
+    func run() throws(KernelError) -> Int32 {
         title.set("martlet: master process " + invocation.arguments.joined(separator: " "))
         startWorkers()
+        readiness.start(after: Self.readinessLimit)
         notifier.keepWatchdogQuiet()
         try LoopActor.loop.run { isDone }
-        if let path = upgrade?.ownPIDPath ?? cycle.pidPath {
-            do throws(KernelError) {
-                try PIDFile.remove(path)
-            } catch {
-                cycle.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
-            }
-        }
+        cycle.removePIDFile(at: upgrade?.ownPIDPath ?? cycle.pidPath)
         if let upgrade { notifier.tell(.mainProcess(upgrade.id)) }
+        notifier.finish()
         cycle.log.write(.notice, "exit")
         giveUpListeners()
+        return exitCode
     }
 
     /// Closes the listeners for good, or leaves them to the new binary.
@@ -119,6 +119,7 @@ import Telemetry
             let worker = try Worker(
                 cycle, index: index, numbers: numbers, acceptLock: acceptLock, channel: channel, title: title)
             try worker.open()
+            start?.succeedAsWorker()
             // The worker accepts on descriptors of its own.
             self.cycle.closeListeners()
             outgoing?.cycle.closeListeners()
@@ -155,18 +156,37 @@ import Telemetry
             let (message, isClosed) = worker.channel.receiveMessage()
             if message == Order.ready.rawValue {
                 worker.isReady = true
-                tellFirstReadiness()
-                settleReload()
+                settle()
             }
             if isClosed { worker.channel.close() }
             if isClosed || message == nil { return }
         }
     }
 
-    private func tellFirstReadiness() {
-        guard !hasServed else { return }
-        hasServed = true
-        notifier.tellReady(cycle.statusText)
+    /// Looks whether it has become clear if what has been started can serve.
+    private func settle(isLastChance: Bool = false) {
+        if start == nil { settleReload(isLastChance: isLastChance) } else { settleStart(isLastChance: isLastChance) }
+    }
+
+    /// A start succeeds with its first worker. Where none ever serves, this is no server: an old master goes
+    /// on without a new binary, and whoever waits hears of it.
+    private func settleStart(isLastChance: Bool) {
+        guard let start, case .serving = phase else { return }
+        if workers.contains(where: \.isReady) {
+            do throws(KernelError) { try start.succeed() } catch { return failStart("\(error)") }
+            self.start = nil
+            readiness.stop()
+            notifier.tellReady(cycle.statusText)
+            obeyPostponed()
+        } else if isLastChance || workers.isEmpty && respawns.isEmpty {
+            failStart("no worker process can serve")
+        }
+    }
+
+    private func failStart(_ reason: String) {
+        cycle.log.write(.emerg, reason)
+        exitCode = 1
+        terminate()
     }
 
     private func obey(_ received: ReceivedSignal) {
@@ -195,18 +215,20 @@ import Telemetry
         { [self] in if case .serving = phase { action() } }
     }
 
-    /// The same, but when a reload that is under way has shown whether it can serve.
+    /// The same, but when a start or a reload that is under way has shown whether it can serve.
     private func settled(_ received: ReceivedSignal, _ action: @escaping () -> Void) -> () -> Void {
         whileServing { [self] in
-            guard outgoing != nil else { return action() }
-            if !postponed.contains(where: { $0.signal == received.signal }) { postponed.append(received) }
+            if start == nil && outgoing == nil && postponed.isEmpty { return action() }
+            postponed.add(received)
         }
     }
 
     private func obeyPostponed() {
-        let signals = postponed
-        postponed = []
-        for received in signals { reaction(to: received).action() }
+        // Later in this turn: a worker that is forked keeps whatever its forefather's calls hold, and those that
+        // lead here hold an older generation, logs and all.
+        LoopActor.loop.atEndOfTurn { [unowned self] in
+            for received in postponed.takeAll() { reaction(to: received).action() }
+        }
     }
 
     // MARK: Ends of workers
@@ -227,7 +249,7 @@ import Telemetry
             cycle.log.write(end.isOrdinary ? .notice : .alert, "worker process \(id) \(end.words)")
             replace(worker, after: end)
         }
-        settleReload()
+        settle()
     }
 
     /// A worker that was not told to leave is replaced: at once the first time, and after a growing
@@ -267,7 +289,7 @@ import Telemetry
     private let readiness = LoopTimer()
     /// The generation that serves until the newer one is seen to.
     private var outgoing: Generation?
-    private var postponed: [ReceivedSignal] = []
+    private var postponed = PostponedSignals()
     private var newestGeneration = 1
 
     /// Builds a new generation. If that fails, nothing has changed (`processes.md`, section 9).
@@ -403,7 +425,10 @@ import Telemetry
     }
 
     /// Where a new binary goes on, the service does not stop.
-    private func tellStopping() { if upgrade == nil { notifier.tell(.stopping) } }
+    private func tellStopping() {
+        title.set(PIDFile.leavingTitle)
+        if upgrade == nil { notifier.tell(.stopping) }
+    }
 
     private func escalate() {
         guard case .terminating(let pause) = phase else { return }

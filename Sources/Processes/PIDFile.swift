@@ -5,8 +5,13 @@ enum PIDFile {
     /// How much of it is read: any number a process can have, and its line end.
     private static let maximumByteCount = 22
 
-    static func write(_ path: String) throws(KernelError) {
-        try Files.replace(path, with: Array("\(OwnProcess.id)\n".utf8))
+    /// This process's file, for it to publish when it serves. Errors name the path.
+    static func draft(_ path: String) throws(KernelError) -> FileDraft {
+        do throws(KernelError) {
+            return try FileDraft(path, Array("\(OwnProcess.id)\n".utf8))
+        } catch {
+            throw KernelError("\(error.call) \"\(path)\"", error.number)
+        }
     }
 
     /// Removes the file, if it is still this process's. A device or a pipe never was.
@@ -30,7 +35,12 @@ enum PIDFile {
 
     /// The process that the file names; nil where it names none.
     static func read(_ path: String) throws(KernelError) -> Int32? {
-        number(in: try Files.read(path))
+        number(in: try contents(of: path))
+    }
+
+    /// As much of the file as is looked at.
+    static func contents(of path: String) throws(KernelError) -> [UInt8] {
+        try Files.start(of: path, byteCount: maximumByteCount)
     }
 
     static func number(in bytes: [UInt8]) -> Int32? {
@@ -42,14 +52,17 @@ enum PIDFile {
 
     // MARK: Whom it names
 
-    /// The server that runs and that the file names, if it is another than this process.
+    /// The server that runs and that the file names, if it is another than this process. One that only waits
+    /// for its last sessions leaves the file to whoever comes next.
     static func server(at path: String) -> Int32? {
         guard !Files.isSpecial(path), let id = try? read(path), id != OwnProcess.id,
-            (try? ProcessHandle(id)) != nil, mayBeServer(id)
+            (try? ProcessHandle(id)) != nil, mayBeServer(id), !isLeaving(id)
         else { return nil }
         return id
     }
 
+    /// The title of a master that leaves.
+    static let leavingTitle = "martlet: master process is shutting down"
     private static let masterTitle = Array("martlet: master process".utf8)
     private static let program = "martlet"
 
@@ -58,11 +71,18 @@ enum PIDFile {
     static func mayBeServer(_ id: Int32) -> Bool {
         let folder = "/proc/\(id)/"
         guard let words = try? Files.start(of: folder + "cmdline", byteCount: masterTitle.count) else { return true }
+        // One that has ended has no words left, even if nobody has taken note of its end.
+        if words.isEmpty { return false }
         if words.starts(with: "\(program): ".utf8) { return isMaster(title: words) }
         // A process that is its own master has no title. Its program may have been replaced since.
         if Files.areSame(folder + "exe", "/proc/self/exe") == true { return true }
         guard let name = try? Files.start(of: folder + "comm", byteCount: program.utf8.count + 2) else { return true }
         return name == Array("\(program)\n".utf8)
+    }
+
+    private static func isLeaving(_ id: Int32) -> Bool {
+        let title = Array(leavingTitle.utf8)
+        return (try? Files.start(of: "/proc/\(id)/cmdline", byteCount: title.count)) == title
     }
 
     /// Whether a title is a master's. It is cut short where the arguments left it little room.

@@ -22,20 +22,9 @@ extension Cycle {
 
     /// Takes the old generation's place, when it is known that this one can serve.
     func takeOver(from old: Cycle) {
-        movePIDFile(from: old)
+        publishPIDFile(replacing: old)
         adjustListeners()
         old.retireListeners(notIn: self)
         redirectStandardError()
-    }
-
-    /// Writes the pid file that the new configuration names, when all else has succeeded.
-    private func movePIDFile(from old: Cycle) {
-        guard pidPath != old.pidPath else { return }
-        do throws(KernelError) {
-            if let pidPath { try PIDFile.write(pidPath) }
-            if let oldPath = old.pidPath { try PIDFile.remove(oldPath) }
-        } catch {
-            log.write(.alert, "pid file \"\(pidPath ?? "")\" could not be moved: \(error.call) failed", reason: error.reason)
-        }
     }
 }

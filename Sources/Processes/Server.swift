@@ -72,12 +72,12 @@ import Telemetry
         }
         do throws(KernelError) {
             guard let id = try PIDFile.read(pidPath) else {
-                let text = String(decoding: (try? Files.read(pidPath)) ?? [], as: UTF8.self).prefix { !$0.isNewline }
+                let text = String(decoding: try PIDFile.contents(of: pidPath), as: UTF8.self).prefix { !$0.isNewline }
                 return fail("invalid PID number \"\(text)\" in \"\(pidPath)\"", log)
             }
             return send(signal, to: id, namedBy: pidPath, log)
         } catch {
-            return fail("open() \"\(pidPath)\" failed (\(error.reason))", log)
+            return fail("\(error.call) \"\(pidPath)\" failed (\(error.reason))", log)
         }
     }
 
@@ -112,14 +112,14 @@ import Telemetry
     // MARK: Serving
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
+    /// - Returns: 1 where the start has failed.
     package func serve() -> Int32 {
         guard let role = start(Inheritance.claim(), ServiceNotifier()) else { return 1 }
         do throws(KernelError) {
             switch role {
-            case .master(let master): try master.run()
-            case .everything(let process): try process.run()
+            case .master(let master): return try master.run()
+            case .everything(let process): return try process.run()
             }
-            return 0
         } catch {
             // It leads to the log of the present generation. The first one's may be closed long since.
             ErrorLog([.init(file: .standardError, level: .notice)]).write(.emerg, error)
@@ -141,28 +141,28 @@ import Telemetry
         announce(cycle)
         do throws(KernelError) {
             // A new binary is in the background as far as the old one is.
-            let launcher = cycle.process.daemon && inheritance.master == nil ? try Daemon.launch() : nil
-            let role = try role(with: cycle, notifier, inheritance)
-            if let path = cycle.pidPath { try writePIDFile(path) }
-            cycle.redirectStandardError()
-            launcher?.tellReady()
-            cycle.stopCopyingToTerminal()
-            return role
+            let isUpgrade = inheritance.master != nil
+            let launcher = cycle.process.daemon && !isUpgrade ? try Daemon.launch() : nil
+            let start = try Start(cycle, launcher: launcher, isUpgrade: isUpgrade)
+            return try role(with: cycle, start, notifier, inheritance)
         } catch {
             cycle.log.write(.emerg, error)
+            cycle.abandonPIDFile()
             cycle.retireListeners(notIn: nil)
             return nil
         }
     }
 
-    private func role(with cycle: Cycle, _ notifier: ServiceNotifier, _ inheritance: Inheritance) throws(KernelError) -> Role {
+    private func role(
+        with cycle: Cycle, _ start: Start, _ notifier: ServiceNotifier, _ inheritance: Inheritance
+    ) throws(KernelError) -> Role {
         let numbers = try SharedCounter()
         notifier.log = cycle.log
         if cycle.process.masterProcess {
             return .master(try Master(
-                cycle, invocation: invocation, title: title, numbers: numbers, notifier: notifier, inheritance: inheritance))
+                cycle, start, invocation: invocation, title: title, numbers: numbers, notifier: notifier, inheritance: inheritance))
         }
-        return .everything(try SingleProcess(cycle, invocation: invocation, numbers: numbers, notifier: notifier))
+        return .everything(try SingleProcess(cycle, start, invocation: invocation, numbers: numbers, notifier: notifier))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.
@@ -172,9 +172,6 @@ import Telemetry
         defer { inherited.closeRest() }
         do throws(ConfigurationError) {
             let configuration = try invocation.loadConfiguration()
-            if let path = pidPath(of: configuration), let rival = PIDFile.server(at: path) {
-                startupLog.write(.warn, "process \(rival), which \"\(path)\" names, is a martlet master that still runs")
-            }
             return try Cycle(configuration, for: invocation, startupLog: startupLog, replacing: nil, inheriting: inherited)
         } catch {
             report(error, to: startupLog)
@@ -189,11 +186,5 @@ import Telemetry
         log.write(.notice, Version.name)
         log.write(.notice, "OS: \(OwnProcess.systemName)")
         log.write(.notice, "getrlimit(RLIMIT_NOFILE): \(limits.soft):\(limits.hard)")
-    }
-
-    private func writePIDFile(_ path: String) throws(KernelError) {
-        do throws(KernelError) { try PIDFile.write(path) } catch {
-            throw KernelError("\(error.call) \"\(path)\"", error.number)
-        }
     }
 }

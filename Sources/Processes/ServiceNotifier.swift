@@ -6,6 +6,14 @@ import Telemetry
     private let socket: NotificationSocket?
     private let watchdog: Duration?
     private let timer = LoopTimer()
+    /// What the manager has no room for yet, the oldest first.
+    private var waiting: [String] = []
+    private let retry = LoopTimer()
+    private static let retryPause = Duration.milliseconds(100)
+    /// How much waits for a manager that does not read. What is older by so many states tells nothing any more.
+    static let maximumWaiting = 16
+    /// How often that is tried again when the process ends.
+    private static let lastAttempts = 10
     /// Whoever writes records now.
     var log: ErrorLog?
 
@@ -39,6 +47,7 @@ import Telemetry
         socket = variable("NOTIFY_SOCKET").flatMap { NotificationSocket($0) }
         watchdog = Self.watchdog(variable)
         timer.action = { [unowned self] in keepWatchdogQuiet() }
+        retry.action = { [unowned self] in deliver() }
     }
 
     /// How long the manager waits for a sign of life; nil where it does not, or means another process.
@@ -48,12 +57,30 @@ import Telemetry
         return .microseconds(time)
     }
 
+    /// Tells it as soon as the manager has room for it, and waits for nobody.
     func tell(_ states: State...) {
-        guard let socket else { return }
-        do throws(KernelError) {
-            try socket.send(states.map(\.line).joined(separator: "\n"))
-        } catch {
-            log?.write(.warn, error)
+        guard socket != nil else { return }
+        waiting = waiting.suffix(Self.maximumWaiting - 1) + [states.map(\.line).joined(separator: "\n")]
+        deliver()
+    }
+
+    private func deliver() {
+        while let socket, let text = waiting.first {
+            do throws(KernelError) {
+                try socket.send(text)
+            } catch {
+                if error.number == KernelError.wouldBlock { return retry.start(after: Self.retryPause) }
+                log?.write(.warn, error)
+            }
+            waiting.removeFirst()
+        }
+    }
+
+    /// Tells what has been left, when nothing else is to be done.
+    func finish() {
+        for _ in 0..<Self.lastAttempts where !waiting.isEmpty {
+            OwnProcess.sleep(Self.retryPause)
+            deliver()
         }
     }
 
@@ -65,7 +92,8 @@ import Telemetry
     /// Gives signs of life from now on, twice as often as they are asked for.
     func keepWatchdogQuiet() {
         guard let watchdog, socket != nil else { return }
-        tell(.alive)
+        // A sign of life that comes late says no more than the next one.
+        if waiting.isEmpty { tell(.alive) }
         timer.start(after: watchdog / 2)
     }
 }

@@ -7,10 +7,12 @@ import Telemetry
     private let invocation: Invocation
     private let worker: Worker
     private let notifier: ServiceNotifier
+    private var start: Start?
     private var cycle: Cycle
 
-    init(_ cycle: Cycle, invocation: Invocation, numbers: SharedCounter, notifier: ServiceNotifier) throws(KernelError) {
+    init(_ cycle: Cycle, _ start: Start, invocation: Invocation, numbers: SharedCounter, notifier: ServiceNotifier) throws(KernelError) {
         self.notifier = notifier
+        self.start = start
         self.invocation = invocation
         self.cycle = cycle
         OwnProcess.keepEnvironment(cycle.process.keptVariables)
@@ -30,18 +32,24 @@ import Telemetry
     }
 
     /// Serves until told to stop.
-    func run() throws(KernelError) {
-        try worker.open()
+    /// - Returns: the exit code.
+    func run() throws(KernelError) -> Int32 {
+        do throws(KernelError) {
+            try worker.open()
+            try start?.succeed()
+            start = nil
+        } catch {
+            cycle.log.write(.emerg, error)
+            cycle.abandonPIDFile()
+            cycle.retireListeners(notIn: nil)
+            return 1
+        }
         notifier.tellReady(cycle.statusText)
         notifier.keepWatchdogQuiet()
         try worker.run()
-        if let path = cycle.pidPath {
-            do throws(KernelError) {
-                try PIDFile.remove(path)
-            } catch {
-                cycle.log.write(.alert, "unlink() \"\(path)\" failed", reason: error.reason)
-            }
-        }
+        notifier.finish()
+        cycle.removePIDFile(at: cycle.pidPath)
         cycle.retireListeners(notIn: nil)
+        return 0
     }
 }

@@ -5,6 +5,7 @@ import Processes
 @main struct Martlet {
     static func main() {
         LoopActor.assumeIsolated {
+            guard OwnProcess.openStandardDescriptors() else { OwnProcess.exit(1) }
             let title = ProcessTitle()
             OwnProcess.exit(run(title.arguments, title))
         }

@@ -267,6 +267,51 @@ import Testing
         #expect(attributes[.ownerAccountID] as? Int == 65534 && attributes[.posixPermissions] as? Int == 0o644)
     }
 
+    @Test func `a worker without descriptors opens its logs again when it has some`() throws {
+        let proxy = try proxy("error_log mail.log info rate=0;", main: "worker_rlimit_nofile 40;")
+        let (server, worker) = (proxy.server, proxy.server.workers[0].pid)
+        var clients = try (0..<60).map { _ in try proxy.client() }
+        try server.awaitLog("accept4() failed (24: Too many open files)", in: "mail.log")
+        try rotate(server, "mail.log", round: 1)
+        try server.awaitLog("\(worker)#\(worker): open() \"\(server.folder)/mail.log\" failed (24: Too many open files)")
+        for client in clients { client.close() }
+        clients = []
+        try server.awaitLog("\(worker)#\(worker): log file \"\(server.folder)/mail.log\" reopened")
+        _ = try proxy.loggedInClient(.imap)
+        try server.awaitLog("client logged in", in: "mail.log")
+        #expect(server.occurrences(of: "mail.log\" failed (24") == 1)
+        #expect(server.occurrences(of: "connected to", in: "mail.log.1") + server.occurrences(of: "connected to", in: "mail.log") == 62)
+    }
+
+    /// A folder in which others may put what they like, with a log's name in it.
+    private func sharedLog(_ plant: (String) throws -> Void) throws -> String {
+        let folder = try Workspace.here().file("shared")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        try #require(chmod(folder, 0o777) == 0)
+        try plant(folder + "/a.log")
+        return folder + "/a.log"
+    }
+
+    @Test func `a start follows no link that others may have put in the place of a log`() throws {
+        let victim = try Workspace.here().write("safe\n", to: "victim")
+        let path = try sharedLog { try FileManager.default.createSymbolicLink(atPath: $0, withDestinationPath: victim) }
+        let server = try ServerUnderTest(
+            configuration: ServerUnderTest.configuration(main: "error_log \(path);", mail: ""), until: .nothing)
+        #expect(try server.awaitExit() == .code(1))
+        #expect(server.standardError.contains("[emerg] open() \"\(path)\" failed (40: Too many levels of symbolic links)\n"))
+        #expect(try Workspace.here().contents("victim") == "safe\n")
+    }
+
+    @Test func `a reload waits for no pipe in the place of a log`() throws {
+        let proxy = try proxy()
+        let path = try sharedLog { try #require(mkfifo($0, 0o666) == 0) }
+        let text = proxy.server.contents("server.conf")
+        try proxy.server.rewrite("error_log \(path);\n" + text)
+        proxy.server.signal(SIGHUP)
+        try proxy.server.awaitLog("[emerg] \(proxy.server.pid)#\(proxy.server.pid): open() \"\(path)\" failed (6: No such device or address)")
+        _ = try proxy.loggedInClient(.imap)
+    }
+
     @Test func `a worker that is leaving opens its logs again too`() throws {
         let proxy = try proxy("error_log mail.log info;", main: "user nobody nogroup;")
         let client = try proxy.loggedInClient(.imap)
@@ -300,7 +345,9 @@ import Testing
         let shipped = try Repository.text("etc/logrotate/martlet")
         let settings = try Workspace.here().write(
             shipped.replacingOccurrences(of: "/var/log/martlet", with: server.folder)
-                .replacingOccurrences(of: "/run/martlet.pid", with: server.folder + "/server.pid"), to: "logrotate.conf")
+                .replacingOccurrences(of: "/run/martlet.pid", with: server.folder + "/server.pid")
+                .replacingOccurrences(
+                    of: "/usr/sbin/martlet", with: "\(ProgramUnderTest.path) -p \(server.folder) -c server.conf"), to: "logrotate.conf")
         for round in 1...2 {
             _ = try proxy.loggedInClient(.imap)
             try server.awaitLog("client logged in", in: "mail.log")

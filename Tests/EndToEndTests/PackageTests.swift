@@ -54,6 +54,118 @@ import Testing
         #expect(traces == "")
     }
 
+    // MARK: Upgrades
+
+    /// A service manager, as far as the package's scripts speak to it. Its service is the server whose number
+    /// the pid file had.
+    private func installServiceManager(on machine: PrivateMachine) throws {
+        let stub = try Workspace.here().write("""
+            #!/bin/sh
+            echo "$*" >> /run/systemctl.log
+            case "$*" in
+            "show --property MainPID --value martlet.service") cat /run/main.pid ;;
+            esac
+
+            """, to: "systemctl")
+        try machine.succeed("sh", "-ec", """
+            mkdir -p /run/systemd/system
+            install -m 755 \(stub) "$(command -v systemctl || echo /usr/bin/systemctl)"
+            cp /run/martlet.pid /run/main.pid
+            """)
+    }
+
+    /// A server of the installed package, to which an upgrade comes, with an upstream behind port 1143.
+    private func installedServer(on machine: PrivateMachine, _ package: String) throws -> (server: ChildProcess, upstream: StubServer) {
+        try machine.succeed("dpkg", "--install", package)
+        let workspace = try Workspace.here()
+        let upstream = try StubServer(at: .path(workspace.file("upstream"))) { session in
+            try session.send("* OK upstream ready\r\n")
+            while let command = try session.text() { try session.send("\(command.prefix { $0 != " " }) OK done\r\n") }
+        }
+        try #require(chmod(workspace.file("upstream"), 0o666) == 0)
+        let configuration = try workspace.write(
+            "server { listen 127.0.0.1:1143; protocol imap; proxy_pass unix:\(workspace.file("upstream")); }", to: "one.conf")
+        try machine.succeed("cp", configuration, "/etc/martlet/mail.d/")
+        let server = try start(on: machine)
+        try installServiceManager(on: machine)
+        return (server, upstream)
+    }
+
+    /// Logs in, and says what it is answered, once now and once when the file `/run/go` is there.
+    private static let session = """
+        exec 3<>/dev/tcp/127.0.0.1/1143
+        read -r greeting <&3
+        printf 'a LOGIN demo secret\\r\\n' >&3
+        read -r answer <&3
+        echo "$answer" >> /run/session
+        until [ -e /run/go ]; do sleep 0.05; done
+        printf 'b NOOP\\r\\n' >&3
+        read -r answer <&3
+        echo "$answer" >> /run/session
+        """
+
+    /// Connects until the file `/run/stop` is there, and notes each greeting that does not come.
+    private static let clients = """
+        import os, socket
+        while not os.path.exists("/run/stop"):
+            try:
+                with socket.create_connection(("127.0.0.1", 1143), 10) as client:
+                    if not client.recv(100).startswith(b"* OK"): raise OSError("no greeting")
+                open("/run/greeted", "a").write(".")
+            except OSError as error:
+                open("/run/refused", "a").write("%s\\n" % error)
+        """
+
+    @Test func `an upgrade of the package hands a running service over, and nobody is cut off or turned away`() throws {
+        let machine = try PrivateMachine()
+        let package = try package()
+        let (server, upstream) = try installedServer(on: machine, package)
+        let old = try machine.succeed("cat", "/run/martlet.pid")
+        let session = try machine.start(["bash", "-ec", Self.session])
+        try eventually("a session") { try machine.run("cat", "/run/session").standardOutput.contains("a OK") }
+        let clients = try machine.start(["python3", "-c", Self.clients])
+        try eventually("clients") { try machine.run("test", "-s", "/run/greeted").succeeded }
+        let upgrade = try machine.run("dpkg", "--install", package)
+        #expect(upgrade.succeeded && !upgrade.standardError.contains("martlet:"), "\(upgrade)")
+        let new = try machine.succeed("cat", "/run/martlet.pid")
+        #expect(new != old)
+        #expect(try machine.succeed("cat", "/run/martlet.pid.oldbin") == old)
+        // A client that comes now is the new binary's.
+        try machine.succeed("touch", "/run/stop")
+        #expect(try clients.awaitExit() == .code(0))
+        #expect(try machine.run("cat", "/run/refused").standardOutput == "")
+        try machine.succeed("touch", "/run/go")
+        #expect(try session.awaitExit() == .code(0))
+        #expect(try machine.succeed("cat", "/run/session").contains("b OK done"))
+        #expect(try server.awaitExit() == .code(0))
+        #expect(try machine.run("test", "-e", "/run/martlet.pid.oldbin").status == .code(1))
+        try machine.succeed("martlet", "-s", "stop")
+        try eventually("the end of the new") { try machine.run("test", "-e", "/run/martlet.pid").status == .code(1) }
+        withExtendedLifetime(upstream) {}
+    }
+
+    @Test func `an upgrade whose program cannot serve leaves the service to the old one`() throws {
+        let machine = try PrivateMachine()
+        let package = try package()
+        let (server, upstream) = try installedServer(on: machine, package)
+        let old = try machine.succeed("cat", "/run/martlet.pid")
+        try machine.succeed("sed", "-i", "1i working_directory /nonexistent;", "/etc/martlet/martlet.conf")
+        let upgrade = try machine.run("dpkg", "--install", "--force-confold", package)
+        #expect(upgrade.succeeded)
+        #expect(upgrade.standardError.contains("martlet: the new program has not taken over, the old one goes on"), "\(upgrade)")
+        #expect(try machine.succeed("cat", "/run/martlet.pid") == old)
+        #expect(server.exitStatus == nil)
+        #expect(try !machine.succeed("cat", "/run/systemctl.log").contains("restart"))
+        try machine.succeed("touch", "/run/go")
+        try machine.succeed("bash", "-ec", Self.session)
+        #expect(try machine.succeed("cat", "/run/session").contains("b OK done"))
+        try machine.succeed("kill", "-TERM", old)
+        #expect(try server.awaitExit() == .code(0))
+        withExtendedLifetime(upstream) {}
+    }
+
+    // MARK: Its server
+
     /// Starts the server with the command and the powers that its unit gives it.
     private func start(on machine: PrivateMachine) throws -> ChildProcess {
         let powers = try values("CapabilityBoundingSet", of: "martlet.service").flatMap { $0.split(separator: " ") }

@@ -62,6 +62,29 @@ import Testing
         for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] { #expect(worker.status(set) == Self.noCapability, "\(set)") }
     }
 
+    @Test func `a worker serves TLS with a key, by a configuration, that it could not read`() throws {
+        let workspace = try Workspace.here()
+        let certificate = try Certificates.shared()[.ecdsa]
+        let key = try workspace.write(certificate.keyPEM, to: "key.pem")
+        try #require(chmod(key, 0o600) == 0)
+        let proxy = try TLSServer(
+            certificates: "ssl_certificate \(certificate.path); ssl_certificate_key \(key);", main: "user nobody nogroup;")
+        let configuration = proxy.server.folder + "/server.conf"
+        try #require(chmod(configuration, 0o600) == 0)
+        _ = try proxy.loggedInClient(.imap, .implicit)
+        let worker = try proxy.server.awaitWorkers(1)[0]
+        #expect(!worker.openFiles.contains(key) && !worker.openFiles.contains(configuration))
+        // Whoever is what the worker is.
+        let ids = try ["Uid", "Gid"].map { try #require(worker.status($0)?.split(separator: "\t").first) }
+        let groups = try #require(worker.status("Groups")).split(separator: " ").joined(separator: ",")
+        let identity = ["setpriv", "--reuid=\(ids[0])", "--regid=\(ids[1])", groups.isEmpty ? "--clear-groups" : "--groups=\(groups)"]
+        for path in [key, configuration] {
+            #expect(try run(identity + ["--inh-caps=-all", "--bounding-set=-all", "cat", path]).standardError.contains("Permission denied"))
+        }
+        // What it has at hand of its master's does not help either.
+        #expect(worker.procOwner == 0)
+    }
+
     @Test(arguments: [("", false), ("worker_rlimit_core 0;", false), ("worker_rlimit_core 1m; working_directory /tmp;", true)])
     func `only a worker that may leave a core file can be looked into by its user`(_ main: String, _ isDumpable: Bool) throws {
         let worker = try worker("user nobody nogroup; \(main)")

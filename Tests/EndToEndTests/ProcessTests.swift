@@ -80,6 +80,49 @@ import Testing
         try proxy.server.awaitLog("using the \"poll\" event method")
     }
 
+    /// No worker can enter its folder, though the file is good.
+    private func unusable(_ socket: String, daemon: String) -> String {
+        configuration(pid: "server.pid", main: "working_directory /nonexistent/folder;", socket: socket)
+            .replacingOccurrences(of: "daemon off;", with: "daemon \(daemon);")
+    }
+
+    @Test(arguments: ["off", "on"])
+    func `a start whose workers cannot serve fails, and says why to whoever waits for it`(_ daemon: String) throws {
+        let workspace = try Workspace.here()
+        try workspace.write(unusable(workspace.file("s"), daemon: daemon), to: "server.conf")
+        let start = try run([ProgramUnderTest.path, "-p", workspace.path, "-c", "server.conf", "-e", "start.log"])
+        #expect(start.status == .code(1))
+        for message in ["chdir(\"/nonexistent/folder\") failed (2: No such file or directory)", "no worker process can serve"] {
+            #expect(start.standardError.contains("\(name): [emerg] \(message)\n"))
+        }
+        try eventually("nothing of it") {
+            try FileManager.default.contentsOfDirectory(atPath: workspace.path).allSatisfy { !$0.hasPrefix("server.pid") && $0 != "s" }
+        }
+    }
+
+    @Test func `a start whose workers have no room for descriptors fails`() throws {
+        let server = try ServerUnderTest(
+            configuration: configuration(pid: "server.pid", main: "worker_rlimit_nofile 3;", socket: try Workspace.here().file("s")),
+            until: .nothing)
+        #expect(try server.awaitExit() == .code(1))
+        #expect(!server.exists("server.pid"))
+    }
+
+    @Test(arguments: ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+    func `a server whose standard input or output is closed serves as any other`(_ closing: String) throws {
+        let port = try Ports.free()
+        let auth = try StubAuthServer(accepting: try StubServer.imap())
+        let server = try ServerUnderTest(
+            configuration: ServerUnderTest.configuration(
+                mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; }"),
+            program: ["sh", "-c", "exec \"$0\" \"$@\" \(closing)", ProgramUnderTest.path])
+        try LineClient(port).converse(Speech.imap.login() + Speech.imap.welcome)
+        server.signal(SIGHUP)
+        try server.awaitLog("gracefully shutting down")
+        try LineClient(port).converse(Speech.imap.login() + Speech.imap.welcome)
+        #expect((0...2).allSatisfy { FileManager.default.fileExists(atPath: "/proc/\(server.pid)/fd/\($0)") })
+    }
+
     // MARK: Stopping
 
     @Test(arguments: [SIGTERM, SIGINT]) func `a fast stop cuts sessions`(_ signal: CInt) throws {
@@ -397,10 +440,65 @@ import Testing
         let second = try run([ProgramUnderTest.path, "-p", server.folder, "-c", "server.conf", "-e", "second.log"])
         #expect(second.status == .code(1))
         let path = server.folder + "/server.pid"
-        #expect(second.standardError.hasPrefix(
-            "\(name): [warn] process \(server.pid), which \"\(path)\" names, is a martlet master that still runs\n"))
-        #expect(second.standardError.contains("[emerg] bind() to 127.0.0.1:"))
+        #expect(second.standardError ==
+            "\(name): [emerg] process \(server.pid), which \"\(path)\" names, is a martlet master that still runs\n")
         #expect(server.contents("server.pid") == "\(server.pid)\n")
+    }
+
+    @Test func `a server that waits for its last session leaves room for another`() throws {
+        let proxy = try proxy(workers: 1)
+        let (first, port) = (proxy.server, proxy.port)
+        let session = try proxy.loggedInClient(.imap)
+        first.signal(SIGQUIT)
+        try first.awaitLog("gracefully shutting down")
+        try eventually("a closed port") { !isListening(port) }
+        #expect(first.master.title == "\(name): master process is shutting down")
+        let second = try ServerUnderTest(
+            configuration: first.contents("server.conf").replacingOccurrences(of: "pid server.pid;", with: "pid \(first.folder)/server.pid;"))
+        #expect(first.contents("server.pid") == "\(second.pid)\n")
+        try session.converse("C: x\nS: x")
+        session.finishSending()
+        #expect(try first.awaitExit() == .code(0))
+        #expect(first.contents("server.pid") == "\(second.pid)\n")
+        _ = try proxy.loggedInClient(.imap)
+    }
+
+    @Test func `a reload takes over no pid file of a server that runs, and nothing changes`() throws {
+        let (server, other) = (try proxy(workers: 1).server, try proxy(workers: 1).server)
+        let before = server.workers
+        let text = server.contents("server.conf")
+        try server.rewrite(text.replacingOccurrences(of: "pid server.pid;", with: "pid \(other.folder)/server.pid;"))
+        server.signal(SIGHUP)
+        try server.awaitLog(
+            "[emerg] \(server.pid)#\(server.pid): process \(other.pid), which \"\(other.folder)/server.pid\" names, is a martlet master that still runs")
+        #expect(server.contents("server.pid") == "\(server.pid)\n" && other.contents("server.pid") == "\(other.pid)\n")
+        #expect(server.workers == before)
+    }
+
+    @Test func `a reload whose pid file cannot be written changes nothing`() throws {
+        let proxy = try proxy(workers: 1)
+        let (server, before) = (proxy.server, proxy.server.workers)
+        let text = server.contents("server.conf")
+        try server.rewrite(text.replacingOccurrences(of: "pid server.pid;", with: "pid none/server.pid;"))
+        server.signal(SIGHUP)
+        try server.awaitLog(
+            "[emerg] \(server.pid)#\(server.pid): open() \"\(server.folder)/none/server.pid\" failed (2: No such file or directory)")
+        _ = try proxy.loggedInClient(.imap)
+        #expect(server.workers == before && server.contents("server.pid") == "\(server.pid)\n")
+        server.signal(SIGQUIT)
+        #expect(try server.awaitExit() == .code(0))
+        #expect(!server.exists("server.pid") && server.occurrences(of: "[alert]") == 0)
+    }
+
+    @Test func `-s waits for no pipe in the place of a pid file`() throws {
+        let server = try proxy(workers: 1).server
+        let path = server.folder + "/server.pid"
+        try FileManager.default.removeItem(atPath: path)
+        try #require(mkfifo(path, 0o600) == 0)
+        let result = try run(
+            [ProgramUnderTest.path, "-p", server.folder, "-c", "server.conf", "-e", "signal.log", "-s", "stop"], by: .after(.seconds(10)))
+        #expect(result.status == .code(1))
+        #expect(result.standardError == "\(name): [error] invalid PID number \"\" in \"\(path)\"\n")
     }
 
     @Test func `a pid file that a killed master has left says nothing at the next start`() throws {

@@ -14,6 +14,10 @@ import Testing
         case resting
         /// A worker that waits for its last session, for whose master it is too late.
         case draining
+        /// A master whose new binary serves beside it.
+        case old
+        /// A new binary whose old master serves beside it.
+        case new
 
         var testDescription: String { rawValue }
     }
@@ -23,6 +27,8 @@ import Testing
         case nothing
         /// The whole server ends.
         case stops
+        /// It ends, and the other binary goes on.
+        case leaves
         /// New workers are in place of the old ones.
         case replacesWorkers
         /// Workers are there again.
@@ -80,6 +86,7 @@ import Testing
         (.quitting, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .nothing),
 
         (.resting, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.resting, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
         (.resting, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .stops),
         (.resting, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .resumes),
         (.resting, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
@@ -87,20 +94,54 @@ import Testing
         (.resting, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .nothing),
 
         (.draining, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.draining, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.draining, SIGKILL, "", .stops),
         (.draining, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .nothing),
         (.draining, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .nothing),
         (.draining, SIGHUP, "1 (SIGHUP) received from ME, ignoring", .nothing),
         (.draining, SIGWINCH, "28 (SIGWINCH) received from ME, shutting down", .nothing),
+
+        (.old, SIGTERM, "15 (SIGTERM) received from ME, exiting", .leaves),
+        (.old, SIGINT, "2 (SIGINT) received from ME, exiting", .leaves),
+        (.old, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .leaves),
+        (.old, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .nothing),
+        (.old, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.old, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.old, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .rests),
+        (.old, SIGKILL, "", .leaves),
+
+        (.new, SIGTERM, "15 (SIGTERM) received from ME, exiting", .leaves),
+        (.new, SIGINT, "2 (SIGINT) received from ME, exiting", .leaves),
+        (.new, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .leaves),
+        (.new, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .replacesWorkers),
+        (.new, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.new, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.new, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .rests),
+        (.new, SIGKILL, "", .leaves),
     ]
+
+    /// A server, and which of its processes the signal and its effect concern.
+    private struct Stage {
+        let proxy: MailServer
+        /// The master that the signal goes to, or whose worker gets it.
+        let master: ProcessView
+        let receiver: ProcessView
+        /// The master of the other binary, where there is one.
+        let other: ProcessView?
+        let workers: [ProcessView]
+        let children: [ProcessView]
+        /// What is being waited for, if anything.
+        let session: LineClient?
+
+        var server: ServerUnderTest { proxy.server }
+    }
 
     @Test(arguments: table.indices)
     func `each signal does to each process what the table says`(_ index: Int) throws {
         let row = Self.table[index]
         let proxy = try MailServer(.imap, accepting: try StubServer.imap(), main: row.role == .single ? "master_process off;" : "")
-        let server = proxy.server
-        let before = row.role == .single ? [] : try server.awaitWorkers(1)
-        let session = try bring(proxy, into: row.role)
-        let receiver = [.worker, .draining].contains(row.role) ? before[0] : server.master
+        let stage = try bring(proxy, into: row.role)
+        let (server, receiver) = (stage.server, stage.receiver)
         if row.effect == .reopens { try FileManager.default.moveItem(atPath: server.folder + "/error.log", toPath: server.folder + "/1.log") }
         receiver.signal(row.signal)
         if !row.words.isEmpty {
@@ -108,8 +149,8 @@ import Testing
                 "[notice] \(receiver.pid)#\(receiver.pid): signal " + row.words.replacingOccurrences(of: "ME", with: "\(getpid())"),
                 in: row.effect == .reopens ? "1.log" : "error.log")
         }
-        try expect(row.effect, of: receiver, proxy, before)
-        withExtendedLifetime(session) {}
+        try expect(row.effect, stage)
+        withExtendedLifetime(stage.session) {}
     }
 
     @Test func `a terminal that changes its size sends nobody away`() throws {
@@ -131,25 +172,31 @@ import Testing
         #expect(master.workers == [worker])
     }
 
-    /// - Returns: the session that is being waited for, if any.
-    private func bring(_ proxy: MailServer, into role: Role) throws -> LineClient? {
-        let (server, master) = (proxy.server, proxy.server.master)
+    private func bring(_ proxy: MailServer, into role: Role) throws -> Stage {
+        let (server, first) = (proxy.server, proxy.server.master)
+        let workers = role == .single ? [] : try server.awaitWorkers(1)
+        var (master, other, session): (ProcessView, ProcessView?, LineClient?) = (first, nil, nil)
         switch role {
-        case .master, .worker, .single: return nil
+        case .master, .worker, .single: break
         case .quitting, .draining:
-            let session = try proxy.loggedInClient(.imap)
-            master.signal(SIGQUIT)
+            session = try proxy.loggedInClient(.imap)
+            first.signal(SIGQUIT)
             try server.awaitLog("gracefully shutting down")
-            return session
         case .resting:
-            master.signal(SIGWINCH)
-            try eventually("no worker") { master.workers.isEmpty }
-            return nil
+            first.signal(SIGWINCH)
+            try eventually("no worker") { first.workers.isEmpty }
+        case .old, .new:
+            first.signal(SIGUSR2)
+            let second = try server.awaitMaster(otherThan: first, workers: 1)
+            (master, other) = role == .old ? (first, second) : (second, first)
         }
+        return Stage(
+            proxy: proxy, master: master, receiver: [.worker, .draining].contains(role) ? workers[0] : master, other: other,
+            workers: master.workers, children: master.children, session: session)
     }
 
-    private func expect(_ effect: Effect, of receiver: ProcessView, _ proxy: MailServer, _ before: [ProcessView]) throws {
-        let (server, master) = (proxy.server, proxy.server.master)
+    private func expect(_ effect: Effect, _ stage: Stage) throws {
+        let (proxy, server, master, receiver) = (stage.proxy, stage.server, stage.master, stage.receiver)
         switch effect {
         case .nothing:
             // Signals are obeyed in turn: once this one is, the one before has had its effect.
@@ -157,22 +204,36 @@ import Testing
             receiver.signal(SIGALRM)
             try server.awaitLog("\(receiver.pid)#\(receiver.pid): signal 14 (SIGALRM) received", count: alarms + 1)
             #expect(server.exitStatus == nil)
-            #expect(master.children == before.filter(\.isAlive))
+            #expect(master.children == stage.children)
         case .stops:
             #expect(try server.awaitExit() == .code(0))
             #expect(!server.exists("server.pid"))
+        case .leaves:
+            let other = try #require(stage.other)
+            try eventually("the end of the one") { !master.isAlive && stage.workers.allSatisfy { !$0.isAlive } }
+            try eventually("the pid file of the other") { server.contents("server.pid") == "\(other.pid)\n" }
+            #expect(other.workers.count == 1)
+            _ = try proxy.loggedInClient(.imap)
+            other.signal(SIGTERM)
+            try eventually("the end of the other") { !other.isAlive }
         case .replacesWorkers, .resumes:
-            try server.awaitWorkers(1, otherThan: before)
+            try eventually("another worker") {
+                let now = master.workers
+                return now.count == 1 && now != stage.workers && now[0].title.hasSuffix(": worker process")
+            }
             _ = try proxy.loggedInClient(.imap)
         case .rests:
             try eventually("no worker") { master.workers.isEmpty }
             _ = try proxy.client()
-            #expect(server.exitStatus == nil)
+            #expect(master.isAlive)
         case .upgrades:
             _ = try server.awaitMaster(otherThan: master, workers: 1)
             _ = try proxy.loggedInClient(.imap)
         case .reopens:
             try eventually("a new log") { server.exists("error.log") }
         }
+        // The server ends what was started first, and knows of no other.
+        stage.other?.signal(SIGTERM)
+        if master != server.master { master.signal(SIGTERM) }
     }
 }

@@ -244,7 +244,7 @@ import Testing
         try expectUnchanged(test)
     }
 
-    @Test(arguments: ["foo on;", "pid none/a.pid;", "error_log none/a.log;"])
+    @Test(arguments: ["foo on;", "pid none/a.pid;", "error_log none/a.log;", "working_directory /nonexistent/folder;"])
     func `a configuration that the new binary cannot serve leaves all as it was`(_ fault: String) throws {
         let test = try Upgradable()
         let server = test.server
@@ -257,6 +257,33 @@ import Testing
         // What was wrong is mended: now it works.
         try server.rewrite(text)
         _ = try test.upgrade(server.master)
+    }
+
+    /// How often a file in a folder gets its name by being moved there.
+    private final class MoveCounter {
+        private let descriptor = inotify_init1(CInt(IN_NONBLOCK) | CInt(IN_CLOEXEC))
+
+        init(_ folder: String) { #expect(inotify_add_watch(descriptor, folder, UInt32(IN_MOVED_TO)) >= 0) }
+        deinit { _ = close(descriptor) }
+
+        func count(_ name: String) -> Int {
+            var bytes = [UInt8](repeating: 0, count: 65536)
+            let size = max(0, read(descriptor, &bytes, bytes.count))
+            return String(decoding: bytes.prefix(size), as: UTF8.self).components(separatedBy: name + "\0").count - 1
+        }
+    }
+
+    @Test func `a new binary that never serves never has the pid file`() throws {
+        let test = try Upgradable()
+        let server = test.server
+        try server.rewrite("working_directory /nonexistent/folder;\n" + server.contents("server.conf"))
+        let moves = MoveCounter(server.folder)
+        server.signal(SIGUSR2)
+        try server.awaitLog("[emerg]", count: 2)
+        try server.awaitLog("[notice] \(server.pid)#\(server.pid): new binary process ")
+        try expectUnchanged(test)
+        // Whoever waits for it to change, to send the old binary away, waits in vain: it was brought back, no more.
+        #expect(moves.count("server.pid") == 1)
     }
 
     private func expectUnchanged(_ test: Upgradable) throws {

@@ -301,6 +301,40 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("none/a.pid", "open() \"PATH\" failed (2: No such file or directory)"), ("folder", "open() \"PATH\" failed (21: Is a directory)"),
+    ])
+    func `a reload is refused where its pid file cannot be written, and binds nothing`(_ name: String, _ message: String) throws {
+        let workspace = try Workspace.here()
+        let ports = try free(2)
+        try FileManager.default.createDirectory(atPath: workspace.file("folder"), withIntermediateDirectories: false)
+        try write(main: "pid a.pid;", listens: [ports[0]])
+        try onLoop {
+            let old = try cycle()
+            try write(main: "pid \(name);", listens: ports)
+            #expect(Cycle.reloaded(from: old, for: try invocation()) === nil)
+            #expect(try log().hasSuffix("[emerg] \(getpid())#\(getpid()): \(message.replacing("PATH", with: workspace.file(name)))\n"))
+            try expectAnswers(ports, [true, false])
+            old.retireListeners(notIn: nil)
+        }
+    }
+
+    @Test func `a pid file of two names is one file`() throws {
+        let workspace = try Workspace.here()
+        let ports = try free(1)
+        try FileManager.default.createSymbolicLink(atPath: workspace.file("link"), withDestinationPath: workspace.path)
+        try write(main: "pid a.pid;", listens: ports)
+        try onLoop {
+            let old = try cycle()
+            try PIDFile.draft(workspace.file("a.pid")).publish()
+            try write(main: "pid link/a.pid;", listens: ports)
+            let new = try #require(Cycle.reloaded(from: old, for: try invocation()))
+            new.takeOver(from: old)
+            #expect(workspace.contents("a.pid") == "\(OwnProcess.id)\n")
+            new.retireListeners(notIn: nil)
+        }
+    }
+
     @Test(arguments: ["b.pid", "a.pid"])
     func `a reload moves the pid file where it is another`(_ name: String) throws {
         let workspace = try Workspace.here()
@@ -308,7 +342,7 @@ import Testing
         try write(main: "pid a.pid;", listens: ports)
         try onLoop {
             let old = try cycle()
-            try PIDFile.write(workspace.file("a.pid"))
+            try PIDFile.draft(workspace.file("a.pid")).publish()
             try write(main: "pid \(name);", listens: ports)
             let new = try #require(Cycle.reloaded(from: old, for: try invocation()))
             #expect(new.listeners[0] === old.listeners[0])

@@ -23,7 +23,7 @@ import Testing
 
     @Test func `this process writes its number, reads it and removes it`() throws {
         let path = try Workspace.here().file("a.pid")
-        try PIDFile.write(path)
+        try PIDFile.draft(path).publish()
         #expect(try Workspace.here().contents("a.pid") == "\(getpid())\n")
         #expect(try PIDFile.read(path) == getpid())
         try PIDFile.remove(path)
@@ -52,6 +52,13 @@ import Testing
         #expect(!PIDFile.mayBeServer(stranger.pid))
         #expect(PIDFile.mayBeServer(getpid()))
         #expect(PIDFile.mayBeServer(.max))
+    }
+
+    @Test func `one that has ended is no server, though nobody has taken note of it`() throws {
+        let child = try ChildProcess(["true"], in: try Workspace.here())
+        try eventually("its end") { !ProcessView(child.pid).isAlive }
+        #expect(ProcessView(child.pid).parent == getpid())
+        #expect(!PIDFile.mayBeServer(child.pid))
     }
 
     @Test func `another's file stays`() throws {

@@ -35,6 +35,39 @@ import Testing
         #expect(manager.isQuiet)
     }
 
+    @Test func `a manager that does not read holds nobody up, and hears in the end how things are`() throws {
+        let manager = try StubServiceManager(try Workspace.here().file("notify"))
+        try onLoop {
+            let notifier = ServiceNotifier { $0 == "NOTIFY_SOCKET" ? manager.name : nil }
+            let start = ContinuousClock.now
+            for number in 1...600 { notifier.tell(.status("\(number)")) }
+            #expect(ContinuousClock.now - start < .seconds(1))
+            var heard = try manager.next()
+            try runLoop {
+                while !manager.isQuiet { heard = (try? manager.next()) ?? "" }
+                return heard == "STATUS=600"
+            }
+        }
+    }
+
+    @Test func `what is left is told at the end`() throws {
+        let manager = try StubServiceManager(try Workspace.here().file("notify"))
+        try onLoop {
+            let notifier = ServiceNotifier { $0 == "NOTIFY_SOCKET" ? manager.name : nil }
+            for _ in 1...600 { notifier.tell(.ready) }
+            notifier.tell(.mainProcess(7))
+            var heard = ""
+            while !manager.isQuiet { heard = try manager.next() }
+            #expect(heard == "READY=1")
+            // It may take less at once than waits.
+            for _ in 1...2 {
+                notifier.finish()
+                while !manager.isQuiet { heard = try manager.next() }
+            }
+            #expect(heard == "MAINPID=7")
+        }
+    }
+
     @Test(arguments: [nil, "", "relative", "vsock:2:1234", "/" + String(repeating: "x", count: 107)] as [String?])
     func `where nobody can be told, nothing is said`(_ name: String?) throws {
         try onLoop { ServiceNotifier { $0 == "NOTIFY_SOCKET" ? name : nil }.tellReady("fine") }

@@ -25,38 +25,17 @@ package enum Files {
         return bytes
     }
 
-    /// Reads at most so many bytes, also of a file that does not say its size, as those of `/proc`.
+    /// Reads at most so many bytes, also of a file that does not say its size, as those of `/proc`. What a
+    /// pipe has not got is not waited for.
     package static func start(of path: String, byteCount: Int) throws(KernelError) -> [UInt8] {
-        let descriptor = FileDescriptor(owning: try retrying("open()") { kernel_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        let descriptor = FileDescriptor(owning: try retrying("open()") {
+            kernel_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0)
+        })
         var bytes = [UInt8](repeating: 0, count: byteCount)
         let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor.number, $0.baseAddress, $0.count) }
-        if count < 0 { throw KernelError("read()") }
-        bytes.removeLast(byteCount - count)
+        if count < 0 && errno != EAGAIN { throw KernelError("read()") }
+        bytes.removeLast(byteCount - max(0, count))
         return bytes
-    }
-
-    /// Writes a small file so that readers see either the old one or the new one, never half of it,
-    /// and so that a link planted under either name is not followed. A device or a pipe is written into.
-    package static func replace(_ path: String, with bytes: [UInt8]) throws(KernelError) {
-        if isSpecial(path) { return try writeInto(path, bytes, flags: 0) }
-        let temporary = "\(path).\(OwnProcess.id).tmp"
-        _ = unlink(temporary)
-        do throws(KernelError) {
-            try writeInto(temporary, bytes, flags: O_CREAT | O_EXCL)
-            if rename(temporary, path) != 0 { throw KernelError("rename()") }
-        } catch {
-            _ = unlink(temporary)
-            throw error
-        }
-    }
-
-    private static func writeInto(_ path: String, _ bytes: [UInt8], flags: CInt) throws(KernelError) {
-        let descriptor = FileDescriptor(owning: try retrying("open()") {
-            kernel_open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0o644)
-        })
-        // Whatever the umask was, everybody may read a pid.
-        if flags & O_CREAT != 0 { _ = fchmod(descriptor.number, 0o644) }
-        guard try write(bytes.span, to: descriptor.number) == bytes.count else { throw KernelError("write()", ENOSPC) }
     }
 
     /// Whether there is something that is neither a file nor a link: it is nobody's to replace or to remove.

@@ -28,6 +28,17 @@ package enum OwnProcess {
         try null.duplicate(onto: STDOUT_FILENO)
     }
 
+    /// Makes sure that standard input, output and error are something, if only `/dev/null`: what is opened
+    /// later would take their numbers, and be taken for them. To be called before anything else.
+    /// - Returns: false where that cannot be had.
+    package static func openStandardDescriptors() -> Bool {
+        for number in STDIN_FILENO...STDERR_FILENO where kernel_fcntl(number, F_GETFD, 0) < 0 {
+            // The lowest number that is free is this one.
+            if kernel_open("/dev/null", O_RDWR, 0) != number { return false }
+        }
+        return true
+    }
+
     package static func setPriority(_ priority: Int) throws(KernelError) {
         if setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, CInt(clamping: priority)) != 0 {
             throw KernelError("setpriority(\(priority))")

@@ -49,6 +49,12 @@ package struct ReceivedSignal: Sendable {
     package let sender: Int32
     /// Whether a process has sent it, if only one of another namespace, that has no number here.
     package let isFromProcess: Bool
+
+    package init(signal: Signal, sender: Int32, isFromProcess: Bool) {
+        self.signal = signal
+        self.sender = sender
+        self.isFromProcess = isFromProcess
+    }
 }
 
 /// Signals as something to read, in the loop, like everything else.

@@ -5,9 +5,6 @@ import Glibc
 package struct NotificationSocket: Sendable, Equatable {
     private let name: [UInt8]
 
-    /// How long a receiver that does not read is waited for.
-    private static let patience = timeval(tv_sec: 1, tv_usec: 0)
-
     /// - Parameter name: a path, or a name without a file behind `@`.
     package init?(_ name: String) {
         self.name = Array(name.utf8)
@@ -15,14 +12,13 @@ package struct NotificationSocket: Sendable, Equatable {
     }
 
     /// Sends one datagram, from a socket of its own: nobody else gets to hold it.
+    /// - Throws: `KernelError.wouldBlock` as its number where the receiver has to read first.
     package func send(_ text: String) throws(KernelError) {
         let type = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(AF_UNIX, type, 0) })
-        var patience = Self.patience
-        setsockopt(descriptor.number, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
-        let bytes = Array(text.utf8)
+        let (bytes, flags) = (Array(text.utf8), CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
         _ = try retrying("sendto() \"\(String(decoding: name, as: UTF8.self))\"") {
-            withKernelForm { CInt(truncatingIfNeeded: sendto(descriptor.number, bytes, bytes.count, CInt(MSG_NOSIGNAL), $0, $1)) }
+            withKernelForm { CInt(truncatingIfNeeded: sendto(descriptor.number, bytes, bytes.count, flags, $0, $1)) }
         }
     }
 

@@ -14,6 +14,8 @@ package import Kernel
     private var servers: [SyslogServer: SyslogSocket] = [:]
     private var rings: [LogTarget.Place: SharedRing] = [:]
     private var main: (targets: [LogTarget], log: ErrorLog)?
+    private let retry = LoopTimer()
+    private static let retryPause = Duration.milliseconds(100)
 
     /// - Parameters:
     ///   - standardPath: the file of a configuration that names none, nil for the standard error.
@@ -117,19 +119,36 @@ package import Kernel
         return ring
     }
 
-    /// Opens every file anew (`processes.md`, section 10).
+    /// Opens every file anew (`processes.md`, section 10). For one that only lacks a descriptor the rest of
+    /// the order stands until there is one: nobody gives it again.
     /// - Parameters:
     ///   - owner: the user that workers run as, when the master gives files to it.
     ///   - log: is told of those that cannot be opened, and stay as they are.
-    package func reopenFiles(owner: UInt32?, log: ErrorLog) {
+    ///   - done: called when files have been opened, now and later.
+    package func reopenFiles(owner: UInt32?, log: ErrorLog, done: @escaping @LoopActor () -> Void) {
+        retry.stop()
+        reopen(files, owner, log, done) { log.write(.emerg, $0) }
+    }
+
+    private func reopen(
+        _ files: [LogFile], _ owner: UInt32?, _ log: ErrorLog, _ done: @escaping @LoopActor () -> Void,
+        complain: (KernelError) -> Void
+    ) {
+        var rest: [LogFile] = []
         for file in files {
             do throws(KernelError) {
                 try file.reopen(owner: owner)
                 log.debug(.core, "log file \"\(file.path ?? "")\" reopened")
             } catch {
-                log.write(.emerg, error)
+                complain(error)
+                if error.isOutOfDescriptors { rest.append(file) }
             }
         }
+        done()
+        guard !rest.isEmpty else { return }
+        // That there are none has been said.
+        retry.action = { [unowned self] in reopen(rest, owner, log, done) { _ in } }
+        retry.start(after: Self.retryPause)
     }
 }
 

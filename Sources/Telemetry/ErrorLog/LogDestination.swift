@@ -38,12 +38,19 @@ package import Kernel
         guard sieves.allSatisfy({ $0.admits(rendering.line) }) else { return }
         let (level, moment) = (rendering.line.level, rendering.milliseconds)
         switch rate?.admit(level, at: moment) {
-        case nil, .pass?: sink.write(rendering.bytes(format), level, at: moment)
+        case nil: sink.write(rendering.bytes(format), level, at: moment)
         case .suppress?: break
-        case .announce?:
-            var announcement = LogRendering(LogLine(level, "too many log messages, limiting"), at: moment)
-            sink.write(announcement.bytes(format), level, at: moment)
+        case .pass(let losses)?:
+            if losses > 0 { tell("\(losses) log messages suppressed", level, at: moment) }
+            sink.write(rendering.bytes(format), level, at: moment)
+        case .announce(let losses)?:
+            tell("too many log messages, limiting" + (losses > 0 ? ", \(losses) suppressed" : ""), level, at: moment)
         }
+    }
+
+    private func tell(_ message: String, _ level: LogLevel, at moment: Int) {
+        var rendering = LogRendering(LogLine(level, message), at: moment)
+        sink.write(rendering.bytes(format), level, at: moment)
     }
 }
 

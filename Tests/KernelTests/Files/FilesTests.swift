@@ -24,29 +24,13 @@ import Testing
         }
     }
 
-    @Test func `replacing a file follows no link and leaves nothing behind`() throws {
+    @Test(arguments: [false, true])
+    func `what a pipe has not got is not waited for`(_ hasWriter: Bool) throws {
         try inFolder { (folder) throws in
-            try make(folder + "victim", "safe")
-            try FileManager.default.createSymbolicLink(atPath: folder + "pid", withDestinationPath: folder + "victim")
-            try Files.replace(folder + "pid", with: Array("7\n".utf8))
-            #expect(try Files.read(folder + "pid") == Array("7\n".utf8))
-            #expect(try Files.read(folder + "victim") == Array("safe".utf8))
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["pid", "victim"])
-        }
-    }
-
-    @Test func `a pipe is written into and stays`() throws {
-        try inFolder { (folder) throws in
-            let path = folder + "pid"
-            try #require(mkfifo(path, 0o600) == 0)
-            let reader = FileDescriptor(owning: open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC))
-            #expect(Files.isSpecial(path))
-            try Files.replace(path, with: Array("7\n".utf8))
-            var bytes = [UInt8](repeating: 0, count: 8)
-            #expect(read(reader.number, &bytes, bytes.count) == 2)
-            #expect(bytes.prefix(2) == [0x37, 0x0A])
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["pid"])
-            #expect(Files.isSpecial(path))
+            try #require(mkfifo(folder + "a", 0o600) == 0)
+            let writer = hasWriter ? open(folder + "a", O_RDWR | O_CLOEXEC) : -1
+            defer { if hasWriter { close(writer) } }
+            #expect(try Files.start(of: folder + "a", byteCount: 3) == [])
         }
     }
 

@@ -115,6 +115,20 @@ import Testing
         #expect(try records("all.log") == ["[info] 1", "[info] 2", "[notice] 3", "[notice] 4"])
     }
 
+    @Test func `how many records a rate has kept out is told with the next one that it lets through`() throws {
+        let workspace = try Workspace.here()
+        try onLoop {
+            let log = ErrorLog([LogDestination(
+                .file(try LogFile.open(workspace.file("a.log"))), level: .info, debugClasses: .all, format: .plain, sieves: [],
+                rate: LogRate(1, upTo: .info))])
+            for number in 1...5 { log.write(.info, "\(number)") }
+            // For a record's room, and for another announcement.
+            OwnProcess.sleep(.milliseconds(1100))
+            log.write(.info, "6")
+        }
+        #expect(try records("a.log") == ["[info] 1", "[info] too many log messages, limiting", "[info] 4 log messages suppressed", "[info] 6"])
+    }
+
     @Test func `a failed call is told with its reason, and the context last`() throws {
         let workspace = try Workspace.here()
         try onLoop {

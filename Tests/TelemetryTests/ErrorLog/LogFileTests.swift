@@ -75,6 +75,8 @@ import Testing
             try Files.move(path, to: path + ".1")
             try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: workspace.file(target))
             #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try file.reopen(owner: getuid()) }
+            #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try file.reopen(owner: nil) }
+            #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try LogFile.open(path) }
             file.write(Array("one\n".utf8), at: 1)
         }
         #expect(workspace.contents("victim") == "safe\n")
@@ -89,6 +91,83 @@ import Testing
             try Files.remove(path)
             try #require(mkfifo(path, 0o666) == 0)
             #expect(throws: KernelError("open() \"\(path)\"", ENXIO)) { try file.reopen(owner: getuid()) }
+            #expect(throws: KernelError("open() \"\(path)\"", ENXIO)) { try file.reopen(owner: nil) }
+            #expect(throws: KernelError("open() \"\(path)\"", ENXIO)) { try LogFile.open(path) }
+        }
+    }
+
+    @Test func `a pipe whose reader reads nothing holds nobody up`() throws {
+        let path = try Workspace.here().file("a.log")
+        try #require(mkfifo(path, 0o600) == 0)
+        let reader = FileDescriptor(owning: open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC))
+        try onLoop {
+            let file = try LogFile.open(path)
+            // More than a pipe holds.
+            for _ in 1...200 { file.write([UInt8](repeating: 0x78, count: 1000), at: 1) }
+        }
+        var bytes = [UInt8](repeating: 0, count: 1000)
+        #expect(read(reader.number, &bytes, bytes.count) == 1000)
+    }
+
+    @Test(arguments: [("folder", 0o755, true), ("folder", 0o775, true), ("folder", 0o777, false)] as [(String, mode_t, Bool)])
+    func `a folder is found by a link where not everybody could have put one`(_ name: String, _ mode: mode_t, _ isFollowed: Bool) throws {
+        let workspace = try Workspace.here()
+        let folder = workspace.file("shared")
+        for path in [folder, workspace.file("target")] {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        }
+        try #require(chmod(folder, mode) == 0)
+        try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: "../target")
+        let path = folder + "/link/a.log"
+        try onLoop {
+            if isFollowed {
+                try LogFile.open(path).write(Array("one\n".utf8), at: 1)
+            } else {
+                #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try LogFile.open(path) }
+            }
+        }
+        #expect(workspace.contents("target/a.log") == (isFollowed ? "one\n" : nil))
+    }
+
+    @Test func `links that lead to each other lead nowhere`() throws {
+        let workspace = try Workspace.here()
+        for (name, other) in [("a.log", "b.log"), ("b.log", "a.log")] {
+            try FileManager.default.createSymbolicLink(atPath: workspace.file(name), withDestinationPath: other)
+        }
+        let path = workspace.file("a.log")
+        try onLoop { #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try LogFile.open(path) } }
+    }
+
+    @Test(.enabled(if: getuid() == 0)) func `a link of another user's is not followed, whose folder it may be`() throws {
+        let workspace = try Workspace.here()
+        let folder = workspace.file("theirs")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        for name in ["theirs.log", "ours.log"] {
+            try FileManager.default.createSymbolicLink(atPath: "\(folder)/\(name)", withDestinationPath: workspace.file("victim"))
+        }
+        try #require(lchown(folder + "/theirs.log", 65534, 65534) == 0 && chown(folder, 65534, 65534) == 0)
+        try onLoop {
+            for path in ["theirs.log", "ours.log"].map({ "\(folder)/\($0)" }) {
+                #expect(throws: KernelError("open() \"\(path)\"", ELOOP)) { try LogFile.open(path) }
+            }
+            // A file of theirs is a log like any other.
+            try LogFile.open(folder + "/a.log").write(Array("one\n".utf8), at: 1)
+        }
+        #expect(workspace.contents("theirs/a.log") == "one\n" && workspace.contents("victim") == nil)
+    }
+
+    @Test func `paths that name no file say so`() throws {
+        let workspace = try Workspace.here()
+        try workspace.write("", to: "file")
+        try onLoop {
+            for (path, reason) in [
+                ("", ENOENT), ("/", EISDIR), (workspace.path, EISDIR), (workspace.path + "/", EISDIR),
+                (workspace.file("file/a.log"), ENOTDIR), (workspace.file("none/a.log"), ENOENT),
+            ] {
+                #expect(throws: KernelError("open() \"\(path)\"", reason)) { try LogFile.open(path) }
+            }
+            _ = try LogFile.open(workspace.path + "//./file")
+            _ = try LogFile.open(workspace.path + "/../" + (workspace.path.split(separator: "/").last ?? "") + "/file")
         }
     }
 
@@ -140,6 +219,25 @@ import Testing
             file.write(Array("one\n".utf8), at: 1)
         }
         #expect(workspace.contents("target") == "one\n")
+    }
+
+    @Test func `a socket that is open already takes records by its name in proc`() throws {
+        try onLoop {
+            let pair = try Channel.makePair()
+            let one = FileDescriptor(owning: pair.0), other = FileDescriptor(owning: pair.1)
+            let file = try LogFile.open("/proc/self/fd/\(one.number)")
+            file.write(Array("one\n".utf8), at: 1)
+            var bytes = [UInt8](repeating: 0, count: 10)
+            #expect(read(other.number, &bytes, bytes.count) == 4)
+        }
+    }
+
+    @Test(arguments: ["/dev/null", "/dev/stderr", "/dev/stdout"])
+    func `what every system has is opened`(_ path: String) throws {
+        try onLoop {
+            let file = try LogFile.open(path)
+            try file.reopen(owner: nil)
+        }
     }
 
     @Test func `the standard error is never opened anew`() throws {
