@@ -81,7 +81,6 @@ import Testing
 
     /// Who relies on one of these would be served without it.
     @Test(arguments: [
-        ("resolver 127.0.0.1;", "listen 25;", "resolver 127.0.0.1"),
         ("", "listen 25; deny all;", "deny all"),
     ])
     func `what nobody may believe to be in force stops the start`(_ mail: String, _ server: String, _ name: String) {
