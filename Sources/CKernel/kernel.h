@@ -4,6 +4,7 @@
  * feature macro is set here: it would change headers that the Glibc module has already read.
  */
 #include <errno.h>
+#include <linux/filter.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -86,4 +87,30 @@ static inline int kernel_set_affinity(const void *mask, size_t size) {
 /* Returns the number of bytes written. */
 static inline int kernel_get_affinity(void *mask, size_t size) {
     return (int)syscall(SYS_sched_getaffinity, 0, size, mask);
+}
+
+/* Sends a byte and a descriptor along with it, which the other process gets as one of its own. */
+static inline ssize_t kernel_send_descriptor(int channel, uint8_t message, int descriptor) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control;
+    struct iovec part = { &message, 1 };
+    struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room };
+    memset(&control, 0, sizeof control);
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
+    return sendmsg(channel, &header, MSG_NOSIGNAL);
+}
+
+/* Receives a byte, and the descriptor that came with it, or -1. It is closed by an exec. */
+static inline ssize_t kernel_receive_descriptor(int channel, uint8_t *message, int *descriptor) {
+    union { struct cmsghdr header; char room[CMSG_SPACE(sizeof(int))]; } control;
+    struct iovec part = { message, 1 };
+    struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room };
+    ssize_t count = recvmsg(channel, &header, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+    struct cmsghdr *first = count > 0 ? CMSG_FIRSTHDR(&header) : (struct cmsghdr *)0;
+    *descriptor = -1;
+    if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(first), sizeof(int));
+    return count;
 }

@@ -70,9 +70,7 @@ extension Cycle {
     /// Leaves the listeners open for the program that this process is about to become.
     fileprivate func surviveExec() throws(KernelError) -> [Inheritance.Socket] {
         var sockets: [Inheritance.Socket] = []
-        for listener in listeners {
-            for number in try listener.surviveExec() { sockets.append(.init(number: number, origin: listener.origin)) }
-        }
+        for listener in listeners + spares { sockets += try listener.surviveExec() }
         return sockets
     }
 }

@@ -15,6 +15,9 @@ import Telemetry
     let pidPath: String?
     /// One for each entrance, in the same order.
     private(set) var listeners: [Listener] = []
+    /// A service manager's sockets that no `listen` names. Nobody else could bind their addresses, so they
+    /// are kept for a generation that names them.
+    private(set) var spares: [Listener] = []
     private let logs: LogBook
     /// The pid file, until this generation serves; nil where it has the same as the one before, or none.
     var pidDraft: FileDraft?
@@ -84,10 +87,13 @@ import Telemetry
 
     /// Takes over the old generation's listeners, or inherited ones, where addresses are the same, and binds the others.
     private func bindListeners(replacing old: Cycle?, inheriting inherited: InheritedListeners?) throws(ConfigurationError) {
-        let former = old?.listeners ?? []
+        let former = old.map { $0.listeners + $0.spares } ?? inherited?.listeners ?? []
         var found = entrances.map { entrance in
-            former.first { $0.address == entrance.address && $0.isMade(like: entrance.options.socket) }
-                ?? inherited?.take(entrance.address)
+            former.first { listener in
+                listener.address == entrance.address && !listener.hasLostName
+                    // What a service manager has bound serves as it is.
+                    && (old == nil && listener.origin == .activated || listener.isMade(like: entrance.options.socket))
+            }
         }
         var attempts = Self.bindAttempts
         while try !bindMissing(&found, besides: former) {
@@ -100,6 +106,8 @@ import Telemetry
             OwnProcess.sleep(Self.bindPause)
         }
         listeners = found.compactMap(\.self)
+        spares = former.filter { spare in spare.origin == .activated && !listeners.contains { $0 === spare } }
+        for listener in listeners + spares { _ = inherited?.take(listener.address) }
         if old == nil { adjustListeners() }
     }
 
@@ -110,7 +118,7 @@ import Telemetry
         for (place, entrance) in entrances.enumerated() {
             do throws(KernelError) {
                 let listener = if let listener = found[place] { listener } else {
-                    try bind(entrance, besides: former + found.compactMap(\.self))
+                    try bind(entrance, besides: former + found.compactMap(\.self), isFirst: former.isEmpty)
                 }
                 found[place] = listener
                 if entrance.hasSocketPerWorker { try listener.provide(for: workerCount) }
@@ -124,14 +132,19 @@ import Telemetry
     }
 
     /// Binds a listener, beside those at the same port that are there already.
-    private func bind(_ entrance: Entrance, besides others: [Listener]) throws(KernelError) -> Listener {
-        let neighbours = others.filter { $0.address.overlaps(entrance.address) }
+    private func bind(_ entrance: Entrance, besides others: [Listener], isFirst: Bool) throws(KernelError) -> Listener {
+        let neighbours = others.filter { $0.isNeighbour(of: entrance.address, entrance.options.socket) }
         for neighbour in neighbours { try neighbour.sharePort() }
+        if case .unix(let path) = entrance.address, others.contains(where: { $0.address == entrance.address }) {
+            log.write(.warn, "socket \(path) is gone, making it anew")
+        }
         if case .unix(let path) = entrance.address, ListeningSocket.isAbandoned(path) {
             log.write(.warn, "deleting abandoned socket \(path)")
             try Files.remove(path)
         }
-        let listener = try Listener(entrance.address, entrance.options.socket, sharesPort: !neighbours.isEmpty)
+        // Where others serve until this generation can, it lets clients come when it has workers.
+        let listener = try Listener(
+            entrance.address, entrance.options.socket, sharesPort: !neighbours.isEmpty, listens: isFirst)
         if listener.lacksMultipath { log.write(.warn, "multipath is not supported on this platform, ignored") }
         return listener
     }
@@ -166,18 +179,23 @@ import Telemetry
     }
 
     /// Closes what the new generation does not use. Sockets in the file system go with a warning.
-    func retireListeners(notIn new: Cycle?) {
-        for listener in listeners where !(new?.listeners.contains { $0 === listener } ?? false) {
-            if new != nil, let path = listener.ownPath { log.write(.warn, "deleting socket \(path)") }
+    func retireListeners(notIn new: Cycle) {
+        for listener in listeners + spares where !(new.listeners + new.spares).contains(where: { $0 === listener }) {
+            if let path = listener.ownPath { log.write(.warn, "deleting socket \(path)") }
             listener.retire()
         }
-        if new == nil { listeners = [] }
+    }
+
+    /// Closes all listeners, but those that another process goes on with.
+    func retireListeners(besides heir: ProcessSockets? = nil) {
+        for listener in listeners + spares { listener.retire(besides: heir) }
+        (listeners, spares) = ([], [])
     }
 
     /// Closes this process's descriptors of the listeners, not the sockets.
     func closeListeners() {
-        for listener in listeners { listener.close() }
-        listeners = []
+        for listener in listeners + spares { listener.close() }
+        (listeners, spares) = ([], [])
     }
 
     // MARK: Logs

@@ -1,7 +1,7 @@
 import Kernel
 import Telemetry
 
-/// Who has bound a listener, and so whether its name in the file system is this process's to remove.
+/// Who has bound a listener, and so whether it ends with this process, and its name in the file system too.
 enum ListenerOrigin: Equatable {
     case bound
     /// A master that was running then has left it, and may yet go on with it.
@@ -9,7 +9,7 @@ enum ListenerOrigin: Equatable {
     /// A service manager keeps it.
     case activated
 
-    var ownsFile: Bool {
+    var isOurs: Bool {
         switch self {
         case .bound: true
         case .inherited(let master): OwnProcess.parentID != master
@@ -21,7 +21,7 @@ enum ListenerOrigin: Equatable {
 /// Listening sockets that the process which started this one has left open for it: by address, until
 /// the first generation takes what its configuration names.
 @LoopActor final class InheritedListeners {
-    private var listeners: [Listener] = []
+    private(set) var listeners: [Listener] = []
 
     /// Adopts what can be a listener, and says in the log what cannot.
     init(_ inheritance: Inheritance, log: ErrorLog) {

@@ -71,9 +71,9 @@ import Telemetry
         return exitCode
     }
 
-    /// Closes the listeners for good, or leaves them to the new binary.
+    /// Closes the listeners for good, but those that the new binary goes on with.
     private func giveUpListeners() {
-        if upgrade == nil { cycle.retireListeners(notIn: nil) } else { cycle.closeListeners() }
+        cycle.retireListeners(besides: upgrade.map { ProcessSockets(of: $0.id) })
     }
 
     private var isDone: Bool {
@@ -99,7 +99,9 @@ import Telemetry
             }
             theirs.close()
             cycle.log.write(.notice, "start worker process \(id)")
-            let worker = WorkerProcess(id, index: index, generation: generation, channel: own, failures: failures)
+            let openings = cycle.openings(of: WorkerPlace(index: index, count: cycle.workerCount))
+            let worker = WorkerProcess(
+                id, index: index, generation: generation, openings: openings, channel: own, failures: failures)
             workers.append(worker)
             try LoopActor.loop.watch(own, self)
         } catch {
@@ -137,8 +139,13 @@ import Telemetry
 
     private func send(_ order: Order, to receivers: [WorkerProcess]) {
         for worker in receivers where !worker.channel.send(message: order.rawValue) {
-            try? order.signal.send(to: worker.id)
+            try? order.signal?.send(to: worker.id)
         }
+    }
+
+    /// Leaves no socket without a worker that accepts there, if there is any that can.
+    private func arrangeWorkers() {
+        WorkerProcess.arrange(cycle.openings + (outgoing?.cycle.openings ?? []), among: workers)
     }
 
     // MARK: Events
@@ -163,9 +170,10 @@ import Telemetry
         }
     }
 
-    /// Looks whether it has become clear if what has been started can serve.
+    /// Looks whether it has become clear if what has been started can serve, and who has to stand in for whom.
     private func settle(isLastChance: Bool = false) {
         if start == nil { settleReload(isLastChance: isLastChance) } else { settleStart(isLastChance: isLastChance) }
+        arrangeWorkers()
     }
 
     /// A start succeeds with its first worker. Where none ever serves, this is no server: an old master goes
@@ -412,8 +420,9 @@ import Telemetry
         phase = .quitting
         tellStopping()
         forgetReload()
-        leave(workers.filter { !$0.isLeaving })
+        // First, so that workers know which sockets close with them.
         giveUpListeners()
+        leave(workers.filter { !$0.isLeaving })
     }
 
     private func terminate() {

@@ -6,6 +6,10 @@ enum Order: UInt8 {
     case terminate = 0x74
     /// Master to worker: open the logs anew.
     case reopen = 0x6F
+    /// Master to worker, with the descriptor of a listener: accept there too, as long as nobody else does.
+    case standIn = 0x73
+    /// Master to worker: accept no more where others had to be stood in for.
+    case stepBack = 0x62
     /// Worker to master: it accepts connections.
     case ready = 0x72
 }

@@ -148,7 +148,7 @@ import Telemetry
         } catch {
             cycle.log.write(.emerg, error)
             cycle.abandonPIDFile()
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
             return nil
         }
     }

@@ -41,7 +41,7 @@ import Telemetry
         } catch {
             cycle.log.write(.emerg, error)
             cycle.abandonPIDFile()
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
             return 1
         }
         notifier.tellReady(cycle.statusText)
@@ -49,7 +49,7 @@ import Telemetry
         try worker.run()
         notifier.finish()
         cycle.removePIDFile(at: cycle.pidPath)
-        cycle.retireListeners(notIn: nil)
+        cycle.retireListeners()
         return 0
     }
 }

@@ -40,21 +40,27 @@ import Telemetry
         try loop.begin(using: cycle.events.method)
         signals = try SignalReader()
         services = WorkerServices(
-            connectionLimit: cycle.events.workerConnections,
-            reserved: cycle.openings(of: place).count + (channel == nil ? 0 : 1), numbers: numbers)
+            connectionLimit: cycle.events.workerConnections, reserved: cycle.entrances.count, numbers: numbers)
         try loop.watch(signals.source, self)
         if let channel { try loop.watch(channel, self) }
-        shutdownTimer.action = { [unowned self] in services.cutOffAll() }
-        services.whenEmpty = { [unowned self] in if isLeaving { isDone = true } }
+        shutdownTimer.action = { [unowned self] in
+            acceptor?.closeNow()
+            services.cutOffAll()
+        }
+        services.whenEmpty = { [unowned self] in endIfDone() }
     }
 
     /// Starts to accept.
     func open() throws(KernelError) {
         let acceptor = Acceptor(worker: services, settings: cycle.events, sharing: sharing)
-        for opening in cycle.openings(of: place) {
-            try acceptor.open(
-                try opening.listener.open(opening.place), for: opening.entrance, isOwn: opening.entrance.hasSocketPerWorker)
+        acceptor.whenClosed = { [unowned self] in endIfDone() }
+        for (listener, entrance) in zip(cycle.listeners, cycle.entrances) {
+            for number in listener.places(of: place, areShared: !entrance.hasSocketPerWorker) {
+                try acceptor.open(try listener.open(number), for: entrance, as: entrance.hasSocketPerWorker ? .own : .shared)
+            }
         }
+        // Nobody is to come to a worker that could not become one, so that is last.
+        for opening in cycle.openings(of: place) { try opening.listener.listen(opening.place) }
         self.acceptor = acceptor
     }
 
@@ -72,7 +78,7 @@ import Telemetry
 
     private func hearMaster(_ channel: EventSource) {
         while true {
-            let (message, isClosed) = channel.receiveMessage()
+            let (message, passed, isClosed) = channel.receive()
             if isClosed {
                 // The master has died: nobody could ever stop or replace this worker.
                 cycle.log.write(.alert, "the master process is gone")
@@ -83,10 +89,18 @@ import Telemetry
             case .quit: quit()
             case .terminate: isDone = true
             case .reopen: reopen()
+            case .standIn: passed.map(standIn)
+            case .stepBack: acceptor?.stepBack()
             case .ready, .some(nil): break
             case nil: return
             }
         }
+    }
+
+    /// Accepts for a worker that is not there, until it is.
+    private func standIn(at door: EventSource) {
+        guard !isLeaving, let acceptor, let entrance = cycle.entrances.first(where: { $0.address == door.localAddress }) else { return }
+        do throws(KernelError) { try acceptor.open(door, for: entrance, as: .guest) } catch { cycle.log.write(.alert, error) }
     }
 
     private func hearSignals() {
@@ -97,7 +111,7 @@ import Telemetry
             case .terminate: terminate()
             case .quit: quit()
             case .reopen: reopen()
-            case .reconfigure: adopt(reconfigure?())
+            case .reconfigure: adoptNext()
             case .ignore: break
             }
         }
@@ -133,17 +147,22 @@ import Telemetry
         whenLeaving?()
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")
+        if channel == nil { cycle.retireListeners() }
         acceptor?.close()
-        if channel == nil { cycle.retireListeners(notIn: nil) }
-        if services.isEmpty { isDone = true }
+        endIfDone()
         if let limit = cycle.process.workerShutdownTimeout { shutdownTimer.start(after: limit) }
     }
 
-    /// Goes on with another configuration, in a process that is its own master: sessions keep theirs.
-    private func adopt(_ new: Cycle?) {
-        guard let new, !isLeaving else { return }
-        acceptor?.close()
+    private func endIfDone() {
+        if isLeaving && services.isEmpty && acceptor?.isClosed ?? true { isDone = true }
+    }
+
+    /// Goes on with another configuration, in a process that is its own master: sessions keep theirs. Who leaves
+    /// does not come back.
+    private func adoptNext() {
+        guard !isLeaving, let new = reconfigure?() else { return }
         new.takeOver(from: cycle)
+        acceptor?.close()
         cycle = new
         do throws(KernelError) { try open() } catch { new.log.write(.alert, error) }
     }
@@ -164,9 +183,12 @@ extension Cycle {
     }
 
     /// Each socket that a worker accepts on.
-    fileprivate func openings(of worker: WorkerPlace) -> [(listener: Listener, place: Int, entrance: Entrance)] {
+    func openings(of worker: WorkerPlace) -> [Opening] {
         zip(listeners, entrances).flatMap { (listener, entrance) in
-            listener.places(of: worker, areShared: !entrance.hasSocketPerWorker).map { (listener, $0, entrance) }
+            listener.places(of: worker, areShared: !entrance.hasSocketPerWorker).map { Opening(listener: listener, place: $0) }
         }
     }
+
+    /// Each socket that clients may come to.
+    var openings: [Opening] { listeners.flatMap { listener in listener.listeningPlaces.map { Opening(listener: listener, place: $0) } } }
 }

@@ -8,19 +8,57 @@ import Kernel
     let channel: EventSource
     /// How many of its predecessors died young, one after the other.
     let failures: Int
+    /// The sockets that it accepts on when it is ready.
+    let openings: Set<Opening>
+    /// Those that it accepts on until others do.
+    private var guests: Set<Opening> = []
     private let birth = LoopActor.loop.now
     var isReady = false
     var isLeaving = false
 
-    init(_ id: Int32, index: Int, generation: Int, channel: EventSource, failures: Int) {
+    init(_ id: Int32, index: Int, generation: Int, openings: [Opening] = [], channel: EventSource, failures: Int) {
         self.id = id
         self.index = index
         self.generation = generation
         self.channel = channel
         self.failures = failures
+        self.openings = Set(openings)
     }
 
     var hasLivedLong: Bool { LoopActor.loop.now - birth >= Respawn.longestPause }
+}
+
+// MARK: Standing in for others
+
+extension WorkerProcess {
+    /// Sees to it that somebody accepts wherever clients may come: where a socket's own worker is not there, as
+    /// after a death, another one is given the socket until it is.
+    static func arrange(_ openings: [Opening], among workers: [WorkerProcess]) {
+        let present = workers.filter { $0.isReady && !$0.isLeaving }
+        let own = present.reduce(into: Set<Opening>()) { $0.formUnion($1.openings) }
+        for worker in present where !worker.guests.isSubset(of: openings) || !worker.guests.isDisjoint(with: own) {
+            worker.stepBack()
+        }
+        var served = present.reduce(into: own) { $0.formUnion($1.guests) }
+        for opening in openings where served.insert(opening).inserted {
+            present.filter { $0.serves(opening.listener) }.min { $0.guests.count < $1.guests.count }?.standIn(at: opening)
+        }
+    }
+
+    /// Whether its configuration says what to do with clients of a listener.
+    private func serves(_ listener: Listener) -> Bool { openings.contains { $0.listener === listener } }
+
+    private func standIn(at opening: Opening) {
+        guard let descriptor = try? opening.listener.open(opening.place),
+            channel.send(message: Order.standIn.rawValue, passing: descriptor)
+        else { return }
+        guests.insert(opening)
+    }
+
+    private func stepBack() {
+        guard channel.send(message: Order.stepBack.rawValue) else { return }
+        guests = []
+    }
 }
 
 /// A worker that is to be started again, when it has waited.
@@ -48,11 +86,12 @@ extension ChildProcess.End {
 
 extension Order {
     /// What says the same to a worker whose channel takes nothing.
-    var signal: Signal {
+    var signal: Signal? {
         switch self {
         case .quit: .quit
-        case .terminate, .ready: .terminate
+        case .terminate: .terminate
         case .reopen: .user1
+        case .standIn, .stepBack, .ready: nil
         }
     }
 }

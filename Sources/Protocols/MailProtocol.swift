@@ -44,10 +44,12 @@ package struct DialoguePolicy: Sendable {
     package var maxCommands: Int
     package var proxiesSMTPAuth: Bool
     package var sendsXCLIENT: Bool
+    /// Whether upstreams of IMAP and POP3 are told who the client is.
+    package var passesClientID: Bool
 
     package init(
         serverName: [UInt8], startTLS: StartTLS = .off, maxErrors: Int = 5, maxCommands: Int = 1000,
-        proxiesSMTPAuth: Bool = false, sendsXCLIENT: Bool = true
+        proxiesSMTPAuth: Bool = false, sendsXCLIENT: Bool = true, passesClientID: Bool = false
     ) {
         self.serverName = serverName
         self.startTLS = startTLS
@@ -55,6 +57,7 @@ package struct DialoguePolicy: Sendable {
         self.maxCommands = maxCommands
         self.proxiesSMTPAuth = proxiesSMTPAuth
         self.sendsXCLIENT = sendsXCLIENT
+        self.passesClientID = passesClientID
     }
 }
 
@@ -67,17 +70,20 @@ package struct DialogueStart: Sendable {
     package let challenge: UInt64
     /// Seconds since 1970.
     package let time: Int
+    /// Whether the peer is a proxy whose word is taken for who its client is.
+    package let believesClaims: Bool
 
-    package init(challenge: UInt64, time: Int) {
+    package init(challenge: UInt64, time: Int, believesClaims: Bool = false) {
         self.challenge = challenge
         self.time = time
+        self.believesClaims = believesClaims
     }
 }
 
 /// The client's side of a session up to its login: bytes in, decisions out.
 package protocol ClientDialogue: Sendable {
     /// The first line, sent before anything is read.
-    func greeting() -> [UInt8]
+    func greeting(overTLS: Bool) -> [UInt8]
 
     /// Reads one command from the first byte of `input` on and decides. Called again at once while
     /// the answer is `.reply`, with the bytes that remain; after `.awaitInput` with more of them.
@@ -86,7 +92,7 @@ package protocol ClientDialogue: Sendable {
     /// A command has filled the whole buffer and is not complete: the farewell to it.
     mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep
 
-    /// TLS has begun: everything said in the clear is forgotten.
+    /// TLS has begun: everything said in the clear is forgotten, also who the client is.
     mutating func forgetPlaintext()
 
     /// The credentials of the last `.authenticate` were refused.
@@ -120,6 +126,8 @@ package enum ClientAction: Sendable, Equatable {
     case awaitInput
     /// Say this and go on.
     case reply([UInt8])
+    /// The client is who this says; say that it is understood and go on.
+    case adopt(ClientClaim, reply: [UInt8])
     /// Say this, discard all input, and let the handshake begin.
     case startTLS(after: [UInt8])
     /// Ask whether these are good. No reply until that is known.

@@ -2,7 +2,7 @@
 protocol StartTLSPrelude: UpstreamDialogue {
     /// What the login takes for the upstream's greeting: none comes again under TLS, and what the one in
     /// the clear offered may have been anyone's word.
-    static var greetingUnderTLS: String { get }
+    var greetingUnderTLS: String { get }
 }
 
 /// A login that has TLS begin first, on a connection that is plain until then (`proxy_ssl starttls`). Nothing
@@ -35,7 +35,7 @@ struct UpstreamStartTLS<Prelude: StartTLSPrelude>: UpstreamDialogue {
             return step
         case .handshaking:
             stage = .underTLS
-            return UpstreamStep(byteCount: 0, login.receive(Array(Prelude.greetingUnderTLS.utf8).span).action)
+            return UpstreamStep(byteCount: 0, login.receive(Array(prelude.greetingUnderTLS.utf8).span).action)
         case .underTLS:
             return login.receive(input)
         }

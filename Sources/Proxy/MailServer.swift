@@ -27,8 +27,9 @@ package import Telemetry
     let proxy: ProxySettings
     let authHTTP: AuthHTTPSettings
     private let trustedProxies: [Network]
-    /// Whether upstreams are told more of clients than any login takes.
+    /// Whether upstreams are told of clients and their connections, and of their TLS.
     let tellsOfClients: Bool
+    let tellsOfTLS: Bool
 
     /// - Parameters:
     ///   - log: where the block's `error_log` directives say its records go.
@@ -74,8 +75,10 @@ package import Telemetry
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
-                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed))
-        tellsOfClients = proxy.header != .none || mailProtocol is SMTP
+                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed,
+                passesClientID: proxy.passesClientID))
+        tellsOfTLS = proxy.header == .v2 || proxy.passesClientID
+        tellsOfClients = tellsOfTLS || proxy.header == .v1 || mailProtocol is SMTP
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)

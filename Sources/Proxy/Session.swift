@@ -13,6 +13,8 @@ import Telemetry
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
     var identity: ClientIdentity
+    /// The same as it was before anything was said in the clear that TLS lets us forget.
+    private var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -41,7 +43,9 @@ import Telemetry
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
-                time: usesChallenge ? WallClock.secondsSinceEpoch : 0))
+                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
+                // Who a PROXY header comes from says by it who the client is, and the client itself says nothing.
+                believesClaims: !listen.options.proxyProtocol && server.trusts(identity.peer)))
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
             activity: "sending client greeting line")
@@ -102,6 +106,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
+        forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -120,7 +125,7 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        client.enqueue(dialogue.greeting())
+        client.enqueue(dialogue.greeting(overTLS: client.isEncrypted))
         try await flush(client)
         context.activity = "in auth state"
     }
@@ -163,6 +168,9 @@ import Telemetry
         case .reply(let reply):
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
+        case .adopt(let claim, let reply):
+            adopt(claim)
+            client.enqueue(reply)
         case .authenticate(let credentials):
             try await flush(client)
             return credentials
@@ -172,6 +180,21 @@ import Telemetry
             try await startTLS(after: reply)
         }
         return nil
+    }
+
+    /// Takes the word of the proxy before us for who the client is.
+    private func adopt(_ claim: ClientClaim) {
+        if identityBeforeClaims == nil { identityBeforeClaims = identity }
+        identity.adopt(claim)
+        context.client = identity.address.host
+        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
+    }
+
+    private func forgetClaims() {
+        guard let before = identityBeforeClaims else { return }
+        identity = before
+        identityBeforeClaims = nil
+        context.client = identity.address.host
     }
 
     private func readMore() async throws(SessionFailure) {

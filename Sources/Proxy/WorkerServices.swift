@@ -17,7 +17,7 @@ import Telemetry
 
     /// - Parameters:
     ///   - connectionLimit: the limit on all sockets.
-    ///   - reserved: how many of them listeners and the channel to the master take.
+    ///   - reserved: how many of them listeners take, whatever number of sockets each has.
     ///   - numbers: what sessions are numbered by, over all workers.
     package init(connectionLimit: Int, reserved: Int, numbers: SharedCounter) {
         self.connectionLimit = connectionLimit

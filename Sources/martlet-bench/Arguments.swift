@@ -7,6 +7,13 @@ enum Work: String, CaseIterable {
 
 enum TLSUse: String, CaseIterable {
     case none, full, resumed
+    /// A full handshake, behind the protocol's command for it.
+    case starttls
+}
+
+/// What is done about an operation that fails.
+enum FailureUse: String, CaseIterable {
+    case end, count
 }
 
 /// The command line.
@@ -17,9 +24,13 @@ struct Arguments {
     var server: SocketAddress?
     var authServer: SocketAddress?
     var upstream: SocketAddress?
-    var worker: Int32?
+    var workers: [Int32] = []
     var sessions = 1
     var operations = 1
+    /// How many operations begin each second; nil where each client begins when its last has ended.
+    var rate: Int?
+    var bystanders = 0
+    var failures = FailureUse.end
     var size = 64
 
     /// An option with its value: what the help says of it, and what it sets. False refuses the value.
@@ -44,10 +55,8 @@ struct Arguments {
         Option("--upstream", "ADDRESS:PORT", "where everybody's mailbox is said to be; needed") {
             $0.take($1, for: \.upstream)
         },
-        Option("--worker", "PID", "the proxy's only worker; needed") {
-            guard let id = Int32($1), id > 0 else { return false }
-            $0.worker = id
-            return true
+        Option("--workers", "PID[,PID...]", "the proxy's workers, to measure what they use; needed to measure memory") {
+            $0.take(processes(in: $1), for: \.workers)
         },
         Option("--work", names(Work.allCases.map(\.rawValue)), "what an operation is (login)") {
             $0.take(Work(rawValue: $1), for: \.work)
@@ -62,12 +71,26 @@ struct Arguments {
         Option("--operations", "N", "how many are measured, after a tenth for warming up (1)") {
             $0.takeCount($1, for: \.operations)
         },
+        Option("--rate", "N", "how many logins begin each second, whether or not others have ended; --sessions is moot then") {
+            $0.takeCount($1, for: \.rate)
+        },
+        Option("--bystanders", "N", "how many sessions are open and silent beside the logins (0)") {
+            $0.takeCount($1, for: \.bystanders)
+        },
+        Option("--failures", names(FailureUse.allCases.map(\.rawValue)), "what an operation does that fails (end)") {
+            $0.take(FailureUse(rawValue: $1), for: \.failures)
+        },
         Option("--size", "BYTES", "the size of a transfer, or of an echoed line up to 1024 (64)") {
             $0.takeCount($1, for: \.size)
         },
     ]
 
     private static func names(_ all: [String]) -> String { all.joined(separator: "|") }
+
+    private static func processes(in text: String) -> [Int32]? {
+        let ids = text.split(separator: ",", omittingEmptySubsequences: false).map { Int32($0) ?? 0 }
+        return ids.allSatisfy { $0 > 0 } ? ids : nil
+    }
 
     private mutating func take<Value>(_ value: Value?, for property: WritableKeyPath<Arguments, Value>) -> Bool {
         guard let value else { return false }
@@ -82,7 +105,16 @@ struct Arguments {
     }
 
     private mutating func takeCount(_ text: String, for property: WritableKeyPath<Arguments, Int>) -> Bool {
-        take(Int(text).flatMap { (1...(1 << 40)).contains($0) ? $0 : nil }, for: property)
+        take(Self.count(text), for: property)
+    }
+
+    private mutating func takeCount(_ text: String, for property: WritableKeyPath<Arguments, Int?>) -> Bool {
+        self[keyPath: property] = Self.count(text)
+        return self[keyPath: property] != nil
+    }
+
+    private static func count(_ text: String) -> Int? {
+        Int(text).flatMap { (1...(1 << 40)).contains($0) ? $0 : nil }
     }
 
     /// - Returns: nil where help is asked for.
@@ -110,10 +142,11 @@ struct Arguments {
 
     static var help: String {
         """
-        Usage: martlet-bench --server ADDRESS:PORT --auth ADDRESS:PORT --upstream ADDRESS:PORT --worker PID [OPTION...]
+        Usage: martlet-bench --server ADDRESS:PORT --auth ADDRESS:PORT --upstream ADDRESS:PORT [OPTION...]
 
-        Puts a mail proxy to work and measures what that costs its worker. It plays the proxy's clients, its auth
-        server and its upstreams, checks every byte, and prints one JSON object. scripts/bench runs it.
+        Puts a mail proxy to work and measures what that costs its workers. It plays the proxy's clients, its auth
+        server and its upstreams, and checks every byte. It prints "measuring" when it is ready to do what counts,
+        and one JSON object at the end. scripts/bench runs it.
 
         \(options.map { "  \($0.name) \($0.value)\n        \($0.explanation)" }.joined(separator: "\n"))
 
@@ -122,7 +155,7 @@ struct Arguments {
           down    a transfer from the upstream to a client that is logged in
           up      the same from the client to the upstream
           echo    a line that the upstream sends back
-          idle    a session that is logged in and silent; the worker's memory is measured with and without them
+          idle    a session that is logged in and silent; memory is measured with and without them
 
         """
     }

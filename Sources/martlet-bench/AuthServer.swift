@@ -14,7 +14,7 @@ import Kernel
     init(for speech: Speech, sendingTo upstream: SocketAddress) {
         facts = Array(
             """
-            Auth-Method: plain\r\nAuth-User: bench\r\nAuth-Pass: secret\r\n\
+            \(speech.authFacts)\
             Auth-Protocol: \(speech.authName)\r\nAuth-Login-Attempt: 1\r\nClient-IP: 127.0.0.1\r\n
             """.utf8)
         let verdict = "Auth-Status: OK\r\nAuth-Server: \(upstream.host)\r\nAuth-Port: \(upstream.port)\r\n\r\n"

@@ -3,7 +3,6 @@ import Kernel
 /// One measurement, from the first connection to the figures.
 @LoopActor final class Bench {
     private let arguments: Arguments
-    private let worker: Int32
     private let play = Play()
     private let clients: Clients
     private let watchdog = LoopTimer()
@@ -15,15 +14,17 @@ import Kernel
     private static let memorySettling = Duration.milliseconds(500)
     /// How many sessions are opened at the same time, where many are wanted.
     private static let openingAtOnce = 32
+    /// Says that what counts begins now.
+    private static let readyWord = "measuring\n"
     /// How long nothing may happen.
     private static let patience = Duration.seconds(30)
 
     init(_ arguments: Arguments) throws(Fault) {
         self.arguments = arguments
+        if arguments.rate != nil && arguments.work != .login { throw Fault("--rate is for logins") }
         let server = try arguments.needed(\.server, as: "--server")
         let authServer = try arguments.needed(\.authServer, as: "--auth")
         let upstream = try arguments.needed(\.upstream, as: "--upstream")
-        worker = try arguments.needed(\.worker, as: "--worker")
         clients = try Clients(of: server, speaking: arguments.speech, arguments.tls)
         let asked = AuthServer(for: arguments.speech, sendingTo: upstream)
         let mailbox = Upstream(arguments.speech, transfersOf: arguments.size)
@@ -81,13 +82,18 @@ import Kernel
         // The first alone: the others may come back to its TLS session.
         try await clients.visit()
         clients.mustResume = arguments.tls == .resumed
-        return try await measure { _ throws(Fault) in try await self.clients.visit() }
+        let bystanders = try await open(arguments.bystanders)
+        var measurement = try await measure { _ throws(Fault) in try await self.clients.visit() }
+        for wire in bystanders {
+            do throws(Fault) { try await wire.ask(arguments.speech.noop) } catch { measurement.sessionsLost += 1 }
+        }
+        return measurement
     }
 
     private func measureInSessions(
         _ operation: @escaping @LoopActor (Wire) async throws(Fault) -> Void
     ) async throws(Fault) -> Measurement {
-        let wires = await open(arguments.sessions)
+        let wires = try await open(arguments.sessions)
         return try await measure { client throws(Fault) in try await operation(wires[client]) }
     }
 
@@ -101,25 +107,28 @@ import Kernel
     }
 
     private func measureMemory() async throws(Fault) -> Measurement {
+        if arguments.workers.isEmpty { throw Fault("--workers is needed") }
         // What the worker keeps from its first sessions is no session's.
         _ = await play.perform(Self.openingAtOnce, by: Self.openingAtOnce) { _ throws(Fault) in
             try await self.clients.visit()
         }
         await play.pause(Self.memorySettling)
-        let before = try ProcessUse.memory(of: worker)
-        let wires = await open(arguments.sessions)
+        let (before, kernelBefore) = (try memoryOfWorkers(), try ProcessUse.kernelMemory())
+        writeAll(Self.readyWord, to: FileDescriptor.standardOutput)
+        let wires = try await open(arguments.sessions)
         await play.pause(Self.memorySettling)
-        let after = try ProcessUse.memory(of: worker)
+        let (after, kernelAfter) = (try memoryOfWorkers(), try ProcessUse.kernelMemory())
         for wire in wires { try await wire.ask(arguments.speech.noop) }
         var measurement = Measurement(operations: wires.count)
         measurement.bytesPerSession = Double(after - before) / Double(wires.count)
+        measurement.kernelBytesPerSession = Double(kernelAfter - kernelBefore) / Double(wires.count)
         return measurement
     }
 
     // MARK: Steps
 
     /// Opens so many sessions, which stay.
-    private func open(_ count: Int) async -> [Wire] {
+    private func open(_ count: Int) async throws(Fault) -> [Wire] {
         let opened = Opened()
         _ = await play.perform(count, by: min(count, Self.openingAtOnce)) { _ throws(Fault) in
             opened.wires.append(try await self.clients.logIn())
@@ -138,16 +147,34 @@ import Kernel
         let (count, sessions) = (arguments.operations, arguments.sessions)
         _ = await play.perform(max(sessions, count / 10), by: sessions, operation)
         await play.pause(Self.settling)
+        writeAll(Self.readyWord, to: FileDescriptor.standardOutput)
+        play.countsFailures = arguments.failures == .count
         let (worker, own, begin) = (
-            try ProcessUse.processorTime(of: worker), try ProcessUse.processorTime(of: OwnProcess.id), ContinuousClock.now
+            try timeOfWorkers(), try ProcessUse.processorTime(of: OwnProcess.id), ContinuousClock.now
         )
-        let durations = await play.perform(count, by: sessions, operation)
-        var measurement = Measurement(operations: durations.count)
+        let outcome =
+            if let rate = arguments.rate {
+                await play.perform(count, perSecond: rate) { () throws(Fault) in try await operation(0) }
+            } else {
+                await play.perform(count, by: sessions, operation)
+            }
+        var measurement = Measurement(outcome)
         measurement.wallNanoseconds = (ContinuousClock.now - begin).nanoseconds
         await play.pause(Self.settling)
-        measurement.workerNanoseconds = try ProcessUse.processorTime(of: self.worker) - worker
+        measurement.workerNanoseconds = try timeOfWorkers() - worker
         measurement.ownNanoseconds = try ProcessUse.processorTime(of: OwnProcess.id) - own
-        measurement.latencies = Statistics(durations)
         return measurement
+    }
+
+    private func timeOfWorkers() throws(Fault) -> Int {
+        var sum = 0
+        for worker in arguments.workers { sum += try ProcessUse.processorTime(of: worker) }
+        return sum
+    }
+
+    private func memoryOfWorkers() throws(Fault) -> Int {
+        var sum = 0
+        for worker in arguments.workers { sum += try ProcessUse.memory(of: worker) }
+        return sum
     }
 }

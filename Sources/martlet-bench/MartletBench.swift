@@ -20,6 +20,9 @@ import Kernel
                 throw Fault("\(error)")
             }
             let measurement = try Bench(arguments).run()
+            if let failure = measurement.firstFailure {
+                writeAll("martlet-bench: the first operation that failed: \(failure.text)\n", to: FileDescriptor.standardError)
+            }
             writeAll(measurement.json + "\n", to: FileDescriptor.standardOutput)
             return 0
         } catch {

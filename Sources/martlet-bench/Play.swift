@@ -4,6 +4,9 @@ import Kernel
 @LoopActor final class Play {
     private(set) var fault: Fault?
     private(set) var operationsEnded = 0
+    /// Whether operations may fail. Then those whom we play beside the clients do not mind either: what they
+    /// have to say against is also an operation's failure.
+    var countsFailures = false
     private var listeners: [Entry] = []
 
     func fail(_ fault: Fault) { if self.fault == nil { self.fault = fault } }
@@ -25,7 +28,7 @@ import Kernel
             let socket = try ListeningSocket.bind(address, options)
             let source = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             let entry = Entry(source) { descriptor in
-                self.start { () throws(Fault) in try await serve(try Wire(descriptor, of: role)) }
+                self.start { () throws(Fault) in try await self.attend(try Wire(descriptor, of: role), serve) }
             }
             try LoopActor.loop.watch(source, entry)
             listeners.append(entry)
@@ -34,26 +37,65 @@ import Kernel
         }
     }
 
+    private func attend(
+        _ wire: Wire, _ serve: @LoopActor (Wire) async throws(Fault) -> Void
+    ) async throws(Fault) {
+        do throws(Fault) {
+            try await serve(wire)
+        } catch {
+            wire.close()
+            if !countsFailures { throw error }
+        }
+    }
+
+    // MARK: Operations
+
     /// Has the operation done so often, by so many clients side by side, each of which begins with the next when
     /// it has ended one.
-    /// - Returns: how long each took, in nanoseconds.
     func perform(
         _ count: Int, by clients: Int, _ operation: @escaping @LoopActor (_ client: Int) async throws(Fault) -> Void
-    ) async -> [Int] {
-        let crew = Crew(operations: count, clients: clients)
+    ) async -> Outcome {
+        let crew = Crew(operations: count, parts: clients)
         for client in 0..<clients {
             start { () throws(Fault) in
                 while crew.takeOperation() {
-                    let begin = ContinuousClock.now
-                    try await operation(client)
-                    crew.durations.append((ContinuousClock.now - begin).nanoseconds)
-                    self.operationsEnded += 1
+                    try await self.attempt(since: .now, for: crew) { () throws(Fault) in try await operation(client) }
                 }
-                crew.clientEnded()
+                crew.partEnded()
             }
         }
-        while crew.clientsAtWork > 0 { await crew.end.sleep() }
-        return crew.durations
+        return await crew.outcomeOfAll()
+    }
+
+    /// Has the operation begin so often, so many times a second, however long those before it take. One that
+    /// begins late because this program is busy is late by that, too: else a stall of the proxy would delay
+    /// just those who would have told of it.
+    func perform(
+        _ count: Int, perSecond rate: Int, _ operation: @escaping @LoopActor () async throws(Fault) -> Void
+    ) async -> Outcome {
+        let crew = Crew(operations: count, parts: count)
+        let timetable = Timetable(count: count, perSecond: rate) { due in
+            crew.outcome.delays.append((.now - due).nanoseconds)
+            self.start { () throws(Fault) in
+                try await self.attempt(since: due, for: crew, operation)
+                crew.partEnded()
+            }
+        }
+        timetable.start()
+        return await crew.outcomeOfAll()
+    }
+
+    private func attempt(
+        since begin: ContinuousClock.Instant, for crew: Crew, _ operation: @LoopActor () async throws(Fault) -> Void
+    ) async throws(Fault) {
+        do throws(Fault) {
+            try await operation()
+            crew.outcome.durations.append((.now - begin).nanoseconds)
+        } catch {
+            guard countsFailures else { throw error }
+            crew.outcome.failures.append(error)
+        }
+        operationsEnded += 1
     }
 
     /// Does nothing for a while.
@@ -81,17 +123,26 @@ import Kernel
     }
 }
 
-/// What the clients of one `perform` share.
+/// What came of operations.
+struct Outcome {
+    /// How long each took that did not fail, in nanoseconds.
+    var durations: [Int] = []
+    /// How much later each began than it was to, in nanoseconds; of operations with a rate.
+    var delays: [Int] = []
+    var failures: [Fault] = []
+}
+
+/// What the parts of one `perform` share.
 @LoopActor private final class Crew {
     private var operationsLeft: Int
-    private(set) var clientsAtWork: Int
-    var durations: [Int] = []
-    let end = Waiter()
+    private var partsAtWork: Int
+    private let end = Waiter()
+    var outcome = Outcome()
 
-    init(operations: Int, clients: Int) {
+    init(operations: Int, parts: Int) {
         operationsLeft = operations
-        clientsAtWork = clients
-        durations.reserveCapacity(operations)
+        partsAtWork = parts
+        outcome.durations.reserveCapacity(operations)
     }
 
     func takeOperation() -> Bool {
@@ -99,9 +150,14 @@ import Kernel
         return operationsLeft >= 0
     }
 
-    func clientEnded() {
-        clientsAtWork -= 1
-        end.wake()
+    func partEnded() {
+        partsAtWork -= 1
+        if partsAtWork == 0 { end.wake() }
+    }
+
+    func outcomeOfAll() async -> Outcome {
+        while partsAtWork > 0 { await end.sleep() }
+        return outcome
     }
 }
 

@@ -13,14 +13,26 @@ enum ProcessUse {
 
     /// The memory in bytes, of which what is shared counts in parts (PSS).
     static func memory(of id: Int32) throws(Fault) -> Int {
-        let path = "/proc/\(id)/smaps_rollup"
-        guard let size = proportionalSize(in: try read(path)) else { throw Fault("\(path) has no Pss") }
-        return size
+        1024 * (try number("Pss:", ofFile: "/proc/\(id)/smaps_rollup"))
     }
 
-    static func proportionalSize(in text: String) -> Int? {
-        for line in text.split(separator: "\n") where line.hasPrefix("Pss:") {
-            return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+    /// What the kernel holds, in bytes, for all processes together: its objects, and what waits in TCP sockets.
+    static func kernelMemory() throws(Fault) -> Int {
+        let objects = try number("Slab:", ofFile: "/proc/meminfo")
+        let queued = try number("mem", ofFile: "/proc/net/sockstat", ofLine: "TCP:")
+        return 1024 * objects + OwnProcess.pageSize * queued
+    }
+
+    private static func number(_ name: String, ofFile path: String, ofLine start: String = "") throws(Fault) -> Int {
+        guard let number = number(name, in: try read(path), ofLine: start) else { throw Fault("\(path) has no \(name)") }
+        return number
+    }
+
+    /// The number behind the word `name`, in the first line that has it, of those that begin with `start`.
+    static func number(_ name: String, in text: String, ofLine start: String = "") -> Int? {
+        for line in text.split(separator: "\n") where line.hasPrefix(start) {
+            let words = line.split(separator: " ")
+            if let index = words.firstIndex(where: { $0 == name }), index + 1 < words.count { return Int(words[index + 1]) }
         }
         return nil
     }

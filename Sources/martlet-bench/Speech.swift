@@ -16,9 +16,13 @@ struct Speech {
     let name: String
     /// As the auth server is told it.
     let authName: String
+    /// Who the auth server is told that wants to come in, as whole header lines.
+    var authFacts = "Auth-Method: plain\r\nAuth-User: bench\r\nAuth-Pass: secret\r\n"
     /// What a client hears first.
     let greeting: [UInt8]
-    /// How a client logs in.
+    /// What it says to begin TLS.
+    let startTLS: [Exchange]
+    /// How it logs in.
     let login: [Exchange]
     /// What upstreams say first.
     let upstreamGreeting: [UInt8]
@@ -29,11 +33,12 @@ struct Speech {
     /// The last that it asks: the upstream closes then.
     let logout: Exchange
 
-    static let all = [imap, pop3, smtp, xclient]
+    static let all = [imap, pop3, smtp, xclient, xclientAuth, xclientMX]
 
     static let imap = Speech(
         name: "imap", authName: "imap",
         greeting: Array("* OK IMAP4 ready\r\n".utf8),
+        startTLS: [Exchange("a0 STARTTLS", "a0 OK completed")],
         login: [Exchange("a1 LOGIN bench secret", "a1 OK logged in")],
         upstreamGreeting: Array("* OK IMAP4rev1 here\r\n".utf8),
         upstreamLogin: [
@@ -46,36 +51,10 @@ struct Speech {
     static let pop3 = Speech(
         name: "pop3", authName: "pop3",
         greeting: Array("+OK POP3 ready\r\n".utf8),
+        startTLS: [Exchange("STLS", "+OK")],
         login: [Exchange("USER bench", "+OK"), Exchange("PASS secret", "+OK logged in")],
         upstreamGreeting: Array("+OK here\r\n".utf8),
         upstreamLogin: [Exchange("USER bench", "+OK go on"), Exchange("PASS secret", "+OK logged in")],
         noop: Exchange("NOOP", "+OK done"),
         logout: Exchange("QUIT", "+OK"))
-
-    /// The proxy logs in with the client's password: `proxy_smtp_auth on`.
-    static let smtp = submission(
-        "smtp", upstreamLogin: [Exchange("AUTH PLAIN AGJlbmNoAHNlY3JldA==", "235 2.7.0 logged in")])
-
-    /// The upstream trusts the proxy, which tells it of the client: `xclient on`.
-    static let xclient = submission(
-        "xclient",
-        upstreamLogin: [
-            Exchange("XCLIENT ADDR=127.0.0.1 LOGIN=bench NAME=[UNAVAILABLE]", "220 here.test ESMTP"),
-            Exchange("EHLO client.test", "250 here.test"),
-        ])
-
-    private static func submission(_ name: String, upstreamLogin: [Exchange]) -> Speech {
-        Speech(
-            name: name, authName: "smtp",
-            greeting: Array("220 bench.test ESMTP ready\r\n".utf8),
-            login: [
-                Exchange("EHLO client.test", "250-bench.test\r\n250 AUTH PLAIN LOGIN"),
-                Exchange("AUTH PLAIN AGJlbmNoAHNlY3JldA==", "235 2.0.0 OK"),
-            ],
-            upstreamGreeting: Array("220 here.test ESMTP\r\n".utf8),
-            upstreamLogin: [Exchange("EHLO bench.test", "250-here.test\r\n250-XCLIENT ADDR LOGIN NAME\r\n250 AUTH PLAIN")]
-                + upstreamLogin,
-            noop: Exchange("NOOP", "250 2.0.0 done"),
-            logout: Exchange("QUIT", "221 2.0.0 Bye"))
-    }
 }

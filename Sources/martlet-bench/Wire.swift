@@ -25,7 +25,10 @@ import TLS
         do { source = try EventSource.connect(to: address) } catch { throw Fault(.client, "\(error)") }
         let wire = try Wire(source, of: .client)
         while !source.isWritable && !source.hasHungUp { await wire.waiter.sleep() }
-        if let error = source.connectFault() { throw Fault(.client, "\(error)") }
+        if let error = source.connectFault() {
+            wire.close()
+            throw Fault(.client, "\(error)")
+        }
         return wire
     }
 
@@ -38,6 +41,7 @@ import TLS
 
     /// Speaks TLS from here on, once both sides have agreed on it.
     func begin(_ context: TLSClientContext, with server: SocketAddress) async throws(Fault) {
+        guard input.isEmpty else { throw Fault(role, "heard something before TLS began: \(quoted(input))") }
         let tls: TLSClientConnection
         do {
             tls = try TLSClientConnection(context, over: source, to: server, host: "bench.test")

@@ -18,15 +18,18 @@ import Testing
         let worker = try server.awaitWorkers(1)[0]
         return try run([
             Self.generator, "--server", "127.0.0.1:\(ports)", "--auth", "127.0.0.1:\(auth)", "--upstream", "127.0.0.1:\(upstream)",
-            "--worker", "\(worker.pid)", "--sessions", "2", "--operations", "5",
+            "--workers", "\(worker.pid)", "--sessions", "2", "--operations", "5",
         ] + options)
     }
 
     private func figures(_ result: CommandResult) throws -> [String: Double] {
         guard result.succeeded else { throw TestFailure("martlet-bench: \(result.standardError)") }
-        return try JSONDecoder().decode([String: Double].self, from: Data(result.standardOutput.utf8))
+        let lines = result.standardOutput.split(separator: "\n")
+        try #require(lines.count == 2 && lines[0] == "measuring")
+        return try JSONDecoder().decode([String: Double].self, from: Data(lines[1].utf8))
     }
 
+    private static let startTLS = "; CERTIFICATE starttls on; protocol "
     private static let tls = " ssl; protocol imap; CERTIFICATE"
 
     @Test(arguments: [
@@ -34,6 +37,13 @@ import Testing
         ("; protocol pop3;", ["--work", "login", "--protocol", "pop3"]),
         ("; protocol smtp; xclient off; proxy_smtp_auth on;", ["--work", "login", "--protocol", "smtp"]),
         ("; protocol smtp;", ["--work", "login", "--protocol", "xclient"]),
+        ("; protocol smtp; proxy_smtp_auth on;", ["--work", "login", "--protocol", "xclient-auth"]),
+        ("; protocol smtp; smtp_auth none;", ["--work", "login", "--protocol", "xclient-mx"]),
+        (startTLS + "imap;", ["--work", "login", "--tls", "starttls"]),
+        (startTLS + "pop3;", ["--work", "login", "--tls", "starttls", "--protocol", "pop3"]),
+        (startTLS + "smtp; xclient off; proxy_smtp_auth on;", ["--work", "login", "--tls", "starttls", "--protocol", "smtp"]),
+        ("; protocol imap;", ["--work", "login", "--rate", "200"]),
+        ("; protocol imap;", ["--work", "login", "--bystanders", "3", "--failures", "count"]),
         (tls, ["--work", "login", "--tls", "full"]),
         (tls, ["--work", "login", "--tls", "resumed"]),
         ("; protocol imap;", ["--work", "echo"]),
@@ -46,12 +56,23 @@ import Testing
         let figures = try figures(try measure(settings, options))
         #expect(figures["operations"] == 5)
         #expect(figures["seconds"]! > 0 && figures["worker_cpu_seconds"]! > 0 && figures["p50"]! > 0)
+        #expect(figures["failures"] == 0 && figures["sessions_lost"] == 0)
+        #expect((figures["delay_p99"] != nil) == options.contains("--rate"))
         #expect(figures["bytes"] == (options.contains("300000") ? 1_500_000 : 0))
+    }
+
+    @Test func `bystanders that are cut off are counted`() throws {
+        let figures = try figures(
+            try measure(
+                "; protocol imap; proxy_timeout 100ms;",
+                ["--operations", "10", "--rate", "20", "--bystanders", "3", "--failures", "count"]))
+        #expect(figures["sessions_lost"] == 3)
     }
 
     @Test func `what idle sessions cost is measured`() throws {
         let figures = try figures(try measure("; protocol imap;", ["--work", "idle", "--sessions", "20"]))
         #expect(figures["operations"] == 20 && figures["bytes_per_session"] != nil)
+        #expect(figures["kernel_bytes_per_session"] != nil)
     }
 
     @Test(arguments: [

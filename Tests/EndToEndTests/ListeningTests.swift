@@ -175,6 +175,92 @@ import Testing
         for load in loads { #expect(try load.stop() == []) }
     }
 
+    @Test func `a worker that stays away leaves nobody waiting at its socket`() throws {
+        let port = try Ports.free()
+        let server = try ServerUnderTest(configuration: file(workers: 2, "listen 127.0.0.1:\(port) reuseport;"))
+        var workers = try server.awaitWorkers(2)
+        let other = workers.removeLast()
+        // Dying again and again, it comes back after a growing pause, which is 3.2 seconds in the end.
+        for count in 1...7 {
+            let worker = try #require(workers.first)
+            worker.signal(SIGKILL)
+            try server.awaitLog("worker process \(worker.pid) exited on signal 9")
+            if count == 7 {
+                try greetEverybody(at: port)
+                #expect(server.workers == [other])
+            }
+            workers = try server.awaitWorkers(2, otherThan: [worker], by: .after(.seconds(15))).filter { $0 != other }
+        }
+        let sockets = try ListeningSockets(port)
+        try eventually("a socket for each worker again") { server.workers.map { $0.watched(among: sockets).count } == [1, 1] }
+        try greetEverybody(at: port)
+    }
+
+    /// As many clients as find every socket of a port.
+    private func greetEverybody(at port: UInt16) throws {
+        let clients = try (0..<40).map { _ in try LineClient(port) }
+        for client in clients { try client.expect("* OK IMAP4 ready") }
+    }
+
+    @Test func `a reload whose workers cannot serve leaves no socket behind at which nobody accepts`() throws {
+        let (port, other) = (try Ports.free(), try Ports.free())
+        let text = file("listen 127.0.0.1:\(port) reuseport;")
+        let server = try ServerUnderTest(configuration: text)
+        // They have room for their first sockets, and not for all.
+        let many = (0..<30).map { "listen 127.0.0.\($0 + 2):\(other);" }.joined(separator: " ")
+        try server.rewrite(file(workers: 4, main: "worker_rlimit_nofile 40;", "listen 127.0.0.1:\(port) reuseport; \(many)"))
+        server.signal(SIGHUP)
+        try server.awaitLog("the old configuration stays")
+        try greetEverybody(at: port)
+        #expect(throws: (any Error).self) { try Socket.connect(to: .loopback(2, other)) }
+        // What was begun is of use later.
+        try reload(server, file(workers: 4, "listen 127.0.0.1:\(port) reuseport;"))
+        try greetEverybody(at: port)
+        #expect(try ListeningSockets(port).all.count == 4)
+    }
+
+    @Test func `the sockets of fewer workers leave room for clients`() throws {
+        let port = try Ports.free()
+        func file(_ workers: Int) -> String {
+            self.file(workers: workers, "listen 127.0.0.1:\(port) reuseport;")
+                .replacingOccurrences(of: "worker_connections 512;", with: "worker_connections 2;")
+        }
+        let server = try ServerUnderTest(configuration: file(6))
+        try reload(server, file(1))
+        // A client that has gone is counted until its worker has heard of it.
+        try eventually("a client that finds room") { name(at: .port(port)) == "S0" }
+    }
+
+    @Test func `listeners that come, go and change in one place lose nobody who has connected`() throws {
+        let port = try Ports.free()
+        let forms = ["127.0.0.1:\(port)", "*:\(port)", "127.0.0.1:\(port) reuseport", "[::]:\(port) ipv6only=off; listen 127.0.0.1:\(port)"]
+        let server = try ServerUnderTest(configuration: file(workers: 2, "listen \(forms[0]);"))
+        let load = greetings(at: .port(port))
+        for round in 1...8 {
+            try reload(server, file(workers: 2, "listen \(forms[round % forms.count]);"))
+            try load.awaitMore(100)
+        }
+        #expect(try load.stop() == [])
+    }
+
+    @Test func `a single process that drains opens nothing any more`() throws {
+        let (port, other) = (try Ports.free(), try Ports.free())
+        let server = try ServerUnderTest(configuration: file(main: "master_process off;", "listen 127.0.0.1:\(port);"))
+        let client = try LineClient(port)
+        try client.expect("* OK IMAP4 ready")
+        server.signal(SIGQUIT)
+        try server.awaitLog("gracefully shutting down")
+        try server.rewrite(file(main: "master_process off;", "listen 127.0.0.1:\(port); listen 127.0.0.1:\(other);"))
+        server.signal(SIGHUP)
+        try server.awaitLog("signal 1 (SIGHUP) received from \(getpid()), reconfiguring")
+        // It answers when it has obeyed.
+        try client.converse("C: a NOOP\nS: a OK completed")
+        for port in [port, other] { #expect(throws: (any Error).self) { try Socket.connect(to: .port(port)) } }
+        #expect(server.occurrences(of: ": reconfiguring") == 0)
+        client.close()
+        #expect(try server.awaitExit() == .code(0))
+    }
+
     @Test(arguments: ["", "reuseport"])
     func `who is queued when the server leaves is let in`(_ parameter: String) throws {
         let port = try Ports.free()
@@ -208,6 +294,18 @@ import Testing
         #expect(name(at: .path(path)) == "S0" && inode() == before && before != nil)
         second.signal(SIGTERM)
         try second.awaitExit()
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func `a socket whose name was removed has one again after a reload`() throws {
+        let path = try Workspace.here().file("s")
+        let server = try ServerUnderTest(configuration: file("listen unix:\(path);"))
+        try FileManager.default.removeItem(atPath: path)
+        try reload(server, file("listen unix:\(path);"))
+        try server.awaitLog("socket \(path) is gone, making it anew")
+        #expect(name(at: .path(path)) == "S0")
+        server.signal(SIGTERM)
+        try server.awaitExit()
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
@@ -254,6 +352,28 @@ import Testing
             try eventually("a worker at the listener") { worker.watched(among: sockets).count == 1 }
             #expect(worker.watched(among: sockets).map(\.isExclusive) == [isExclusive])
         }
+    }
+
+    @Test(arguments: ["", "multi_accept on;"])
+    func `clients who come one after the other and stay are shared out among the workers`(_ events: String) throws {
+        let port = try Ports.free()
+        let server = try ServerUnderTest(configuration: file(workers: 2, events: events, "listen 127.0.0.1:\(port);"))
+        let workers = try server.awaitWorkers(2)
+        let sockets = try ListeningSockets(port)
+        try eventually("both at the listener") { workers.allSatisfy { !$0.watched(among: sockets).isEmpty } }
+        var clients: [LineClient] = []
+        for _ in 0..<80 {
+            // Whoever is busy leaves the next one to the other by that alone.
+            try eventually("idle workers") { workers.allSatisfy { $0.status("State")?.hasPrefix("S") == true } }
+            let client = try LineClient(port)
+            try client.expect("* OK IMAP4 ready")
+            clients.append(client)
+        }
+        let counts = workers.map { worker in
+            server.log.split(separator: "\n").count { $0.contains(" \(worker.pid)#") && $0.contains(" connected to 127.0.0.1:\(port)") }
+        }
+        #expect(counts.allSatisfy { $0 >= 16 }, "\(counts)")
+        withExtendedLifetime(clients) {}
     }
 
     @Test func `without descriptors a worker leaves its turn to others`() throws {

@@ -140,6 +140,8 @@ import Testing
         let found = try behind.server.awaitLog(line)
         #expect(found.contains("[error]"))
         #expect(behind.server.occurrences(of: "hunter2") == 0)
+        let worker = try behind.server.awaitWorkers(1)[0]
+        try eventually("no password in memory") { worker.occurrencesInMemory(of: Array("hunter2".utf8)) == 0 }
     }
 
     @Test func `a header cut short by the end of the connection is broken, and none at all is no fault`() throws {
@@ -164,6 +166,38 @@ import Testing
         try silent.expectEnd()
         try dripping.expectEnd()
         try behind.server.awaitLog("client timed out (110: Connection timed out) while reading PROXY protocol", count: 2)
+    }
+
+    @Test func `a good login among clients in the middle of their headers is not held up`() throws {
+        let behind = try Behind()
+        let starts: [[UInt8]] = [[], Array("PROXY TCP4 192.0.2.1".utf8), Array(Self.version2.prefix(14)), Array(Self.version2.dropLast())]
+        let crowd = try (0..<400).map { number in
+            let client = try behind.client()
+            try client.send(starts[number % starts.count])
+            return client
+        }
+        // Theirs are behind it, and the one by which the server was found ready.
+        try behind.server.awaitLog("accept: ", count: 401)
+        let start = ContinuousClock.now
+        let client = try behind.client()
+        try client.send(Self.version2)
+        try client.converse(Speech.imap.login() + Speech.imap.welcome)
+        // Whoever waited for one of them would wait for a minute.
+        #expect(ContinuousClock.now - start < .seconds(5))
+        for client in crowd { client.close() }
+    }
+
+    @Test func `mutated headers leave the worker alive`() throws {
+        let behind = try Behind()
+        let worker = try behind.server.awaitWorkers(1)[0]
+        var random = SeededBytes(seed: 2_04)
+        for number in 0..<400 {
+            let client = try behind.client()
+            try client.send(random.mutate(Self.headers[number % Self.headers.count].0) + Array("a LOGOUT\r\n".utf8))
+            client.finishSending()
+            _ = try client.rest()
+        }
+        #expect(try behind.server.awaitWorkers(1) == [worker])
     }
 
     // MARK: To the upstream

@@ -170,8 +170,9 @@ import Testing
         let server = try activated(sockets, listens: addresses.map(\.description))
         try server.awaitWorkers(1)
         for address in addresses { try logIn(at: address) }
-        // The third, which no `listen` names, is closed.
-        #expect(try sockets.map { server.master.openFiles.contains(try name($0)) } == [true, true, false])
+        // The third, which no `listen` names, is kept for one that does.
+        #expect(try sockets.map { server.master.openFiles.contains(try name($0)) } == [true, true, true])
+        #expect(try sockets.map { server.workers[0].openFiles.contains(try name($0)) } == [true, true, false])
         server.signal(SIGHUP)
         try server.awaitLog("gracefully shutting down")
         for address in addresses { try logIn(at: address) }
@@ -184,6 +185,31 @@ import Testing
         new.signal(SIGTERM)
         try eventually("the end of the new") { !new.isAlive }
         #expect(FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func `a socket that is handed over can be given up and taken again, by reloads and by a new binary`() throws {
+        let sockets = [try Socket.listen(at: .port(0)), try Socket.listen(at: .port(0))]
+        let addresses = sockets.map { Address.port($0.port) }
+        let server = try activated(sockets, listens: [addresses[0].description])
+        try server.awaitWorkers(1)
+        let text = server.contents("server.conf")
+        func name(_ place: Int) -> String { text.replacingOccurrences(of: addresses[0].description, with: addresses[place].description) }
+        for place in [1, 0] {
+            let before = server.workers
+            try server.rewrite(name(place))
+            server.signal(SIGHUP)
+            try eventually("new workers alone") { !server.workers.isEmpty && Set(server.workers).isDisjoint(with: before) }
+            try logIn(at: addresses[place])
+        }
+        let old = server.master
+        try server.rewrite(name(1))
+        old.signal(SIGUSR2)
+        let new = try server.awaitMaster(otherThan: old, workers: 1)
+        old.signal(SIGQUIT)
+        try eventually("the end of the old") { !old.isAlive }
+        try logIn(at: addresses[1])
+        new.signal(SIGTERM)
+        try eventually("the end of the new") { !new.isAlive }
     }
 
     @Test func `a socket that blocks does so no longer`() throws {

@@ -368,6 +368,37 @@ import Testing
         _ = try test.loggedInClient(.path(test.socket))
     }
 
+    @Test func `from one address to all of them and back, by new binaries`() throws {
+        let test = try Upgradable()
+        let server = test.server
+        let text = server.contents("server.conf")
+        let load = Load { try test.loggedInClient().converse("C: x\nS: x") }
+        for listen in ["*:\(test.port)", "127.0.0.1:\(test.port)"] {
+            let old = ProcessView(try #require(pid_t(server.contents("server.pid").trimmingCharacters(in: .newlines))))
+            try server.rewrite(text.replacingOccurrences(of: "listen 127.0.0.1:\(test.port);", with: "listen \(listen);"))
+            _ = try test.upgrade(old)
+            try load.awaitMore()
+            old.signal(SIGQUIT)
+            try test.awaitEnd(old)
+            try load.awaitMore()
+            let reachesOthers = (try? Socket.connect(to: .loopback(3, test.port))) != nil
+            #expect(reachesOthers == listen.hasPrefix("*"))
+        }
+        #expect(try load.stop() == [])
+    }
+
+    @Test func `a socket that the new binary does not serve goes from the file system with the old one`() throws {
+        let test = try Upgradable()
+        let (server, old) = (test.server, test.server.master)
+        try server.rewrite(server.contents("server.conf").replacingOccurrences(of: "listen unix:\(test.socket);", with: ""))
+        _ = try test.upgrade(old)
+        _ = try test.loggedInClient(.path(test.socket))
+        old.signal(SIGQUIT)
+        try test.awaitEnd(old)
+        #expect(!FileManager.default.fileExists(atPath: test.socket))
+        _ = try test.loggedInClient()
+    }
+
     @Test func `without a pid file, an upgrade goes as well`() throws {
         let test = try Upgradable()
         let server = test.server

@@ -25,16 +25,25 @@ import Testing
     }
 
     /// The generation that the file makes.
-    @LoopActor private func cycle(replacing old: Cycle? = nil, isTest: Bool = false) throws(ConfigurationError) -> Cycle {
+    @LoopActor private func cycle(
+        replacing old: Cycle? = nil, inheriting inherited: InheritedListeners? = nil, isTest: Bool = false
+    ) throws(ConfigurationError) -> Cycle {
         let invocation: Invocation
         do { invocation = try self.invocation(isTest: isTest) } catch { throw ConfigurationError("\(error)") }
-        return try Cycle(try invocation.loadConfiguration(), for: invocation, startupLog: old?.log ?? ErrorLog([]), replacing: old)
+        return try Cycle(
+            try invocation.loadConfiguration(), for: invocation, startupLog: old?.log ?? ErrorLog([]), replacing: old,
+            inheriting: inherited)
+    }
+
+    /// Does what a worker does when it begins to accept.
+    @LoopActor private func open(_ cycle: Cycle) throws {
+        for opening in cycle.openings(of: WorkerPlace(index: 0, count: 1)) { try opening.listener.listen(opening.place) }
     }
 
     @LoopActor private func refusal(replacing old: Cycle? = nil, isTest: Bool = false) -> ConfigurationError? {
         do throws(ConfigurationError) {
             let cycle = try cycle(replacing: old, isTest: isTest)
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
             return nil
         } catch {
             return error
@@ -64,7 +73,7 @@ import Testing
             let cycle = try cycle()
             #expect(cycle.listeners.map(\.address.description) == ports)
             #expect(ports.allSatisfy(answers))
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
             try expectAnswers(ports, [false, false])
             #expect(cycle.listeners.isEmpty)
         }
@@ -79,10 +88,13 @@ import Testing
             let new = try cycle(replacing: old)
             #expect(new.listeners[1] === old.listeners[1])
             #expect(new.listeners[0] !== old.listeners[0])
+            // Nobody comes before there is a worker.
+            try expectAnswers(ports, [true, true, false])
+            try open(new)
             #expect(ports.allSatisfy(answers))
             old.retireListeners(notIn: new)
             try expectAnswers(ports, [false, true, true])
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
         }
     }
 
@@ -97,9 +109,10 @@ import Testing
             let new = try cycle(replacing: old)
             #expect(new.listeners[0] !== old.listeners[0])
             #expect(answers(port))
+            try open(new)
             new.takeOver(from: old)
             #expect(answers(port))
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
             try expectAnswers([port], [false])
         }
     }
@@ -116,13 +129,86 @@ import Testing
                 let new = try cycle(replacing: old)
                 #expect(new.listeners[0] === old.listeners[0] && places(new) == expected)
             }
-            old.retireListeners(notIn: nil)
+            old.retireListeners()
         }
     }
 
     /// How many sockets the first listener has.
     @LoopActor private func places(_ cycle: Cycle) -> Int {
         cycle.listeners[0].places(of: WorkerPlace(index: 0, count: 1), areShared: false).count
+    }
+
+    @Test(arguments: [("127.0.0.1:PORT", "*:PORT"), ("*:PORT", "127.0.0.1:PORT")])
+    func `a new binary binds beside a listener that it is left and does not want`(_ before: String, _ after: String) throws {
+        let port = "\(try Ports.free())"
+        func listen(_ text: String) -> String { text.replacingOccurrences(of: "PORT", with: port) }
+        try write(listens: [listen(before)])
+        try onLoop {
+            let old = try cycle()
+            let inherited = try left(old.listeners[0], from: OwnProcess.parentID)
+            try write(listens: [listen(after)])
+            let new = try cycle(inheriting: inherited)
+            #expect(new.listeners[0].origin == .bound && new.spares.isEmpty && inherited.listeners.count == 1)
+            inherited.closeRest()
+            #expect(answers(port))
+            try open(new)
+            #expect(answers(port))
+            new.retireListeners()
+            old.retireListeners()
+        }
+    }
+
+    @Test func `a service manager's socket that no generation names now waits for one that does`() throws {
+        let ports = try free(2)
+        let sockets = try ports.map { try Socket.listen(at: .port(try #require(UInt16($0.split(separator: ":")[1])))) }
+        try write(listens: [ports[0]])
+        try onLoop {
+            let inherited = InheritedListeners(
+                Inheritance(try sockets.map { "\(try FileDescriptor.duplicate(of: $0.descriptor).release()):" }.joined(), of: "MARTLET", from: 1),
+                log: ErrorLog([]))
+            var cycle = try cycle(inheriting: inherited)
+            inherited.closeRest()
+            for (listens, spares) in [([ports[1]], [ports[0]]), (ports, []), ([ports[0]], [ports[1]])] {
+                try write(listens: listens)
+                let new = try self.cycle(replacing: cycle)
+                new.takeOver(from: cycle)
+                #expect(new.listeners.map(\.address.description) == listens && new.listeners.allSatisfy { $0.origin == .activated })
+                #expect(new.spares.map(\.address.description) == spares)
+                cycle = new
+            }
+            cycle.retireListeners()
+            // It is not this process's to close for others.
+            #expect(ports.allSatisfy(answers))
+        }
+        withExtendedLifetime(sockets) {}
+    }
+
+    /// What a new binary gets of a listener.
+    @LoopActor private func left(_ listener: Listener, from master: Int32) throws -> InheritedListeners {
+        let text = Inheritance.text(for: try listener.surviveExec())
+        return InheritedListeners(Inheritance(text, of: "MARTLET", from: master), log: ErrorLog([]))
+    }
+
+    @Test func `a socket whose name is gone from the file system is made anew, unless another server has the name`() throws {
+        let path = try Workspace.here().file("s")
+        try write(listens: ["unix:\(path)"])
+        try onLoop {
+            let old = try cycle()
+            try Files.remove(path)
+            let new = try cycle(replacing: old)
+            try open(new)
+            new.takeOver(from: old)
+            #expect((try? Socket.connect(to: .path(path))) != nil)
+            #expect(try log().contains(": socket \(path) is gone, making it anew\n"))
+            let same = try cycle(replacing: new)
+            #expect(same.listeners[0] === new.listeners[0])
+            try Files.remove(path)
+            let other = try Socket.listen(at: .path(path))
+            #expect(try cycle(replacing: new).listeners[0] === new.listeners[0])
+            withExtendedLifetime(other) {}
+            new.retireListeners()
+            #expect(Files.exists(path))
+        }
     }
 
     @Test func `options change when the new generation takes over, and not before`() throws {
@@ -138,7 +224,7 @@ import Testing
             new.takeOver(from: old)
             while let client = try? EventSource.connect(to: .unix(path)) { held.append(client) }
             #expect(held.count == 4)
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
         }
     }
 
@@ -149,7 +235,7 @@ import Testing
             let cycle = try cycle()
             #expect(try log().contains("[alert] "))
             #expect(try log().contains(": setsockopt(TCP_KEEPIDLE, 100000) \(port) failed, ignored (22: Invalid argument)\n"))
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
         }
     }
 
@@ -170,7 +256,7 @@ import Testing
             let text = try log()
             #expect(taken.allSatisfy { text.contains("bind() to unix:\($0) failed (98: Address already in use)") })
             #expect((try? Socket.connect(to: .path(served))) != nil && workspace.contents("file") == "precious")
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
         }
         withExtendedLifetime(other) {}
     }
@@ -201,7 +287,7 @@ import Testing
             #expect(try log().contains("bind() to 192.0.2.1:4711 failed (99: Cannot assign requested address)"))
             try expectAnswers(ports, [true, false])
             #expect(!Files.exists(path))
-            old.retireListeners(notIn: nil)
+            old.retireListeners()
         }
     }
 
@@ -218,7 +304,7 @@ import Testing
             #expect(!Files.exists(path))
             #expect(try log().contains("[warn] "))
             #expect(try log().contains(": deleting socket \(path)\n"))
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
         }
     }
 
@@ -264,7 +350,7 @@ import Testing
             cycle.reopenLogs(owner: nil)
             cycle.log.write(.info, "two")
             servers[1].log.write(.notice, "two")
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
         }
         for name in ["main.log", "server.log"] {
             #expect(try log(name + ".1").hasSuffix(": one\n"))
@@ -282,7 +368,7 @@ import Testing
                 #expect(log.destinations.map(\.level) == [.error])
             }
             #expect(cycle.pidPath == workspace.file("martlet.pid"))
-            cycle.retireListeners(notIn: nil)
+            cycle.retireListeners()
         }
     }
 
@@ -297,7 +383,7 @@ import Testing
             #expect(Cycle.reloaded(from: old, for: try invocation()) === nil)
             #expect(try log().hasSuffix(": unknown directive \"foo\" in \(try Workspace.here().file("m.conf")):2\n"))
             #expect(ports.allSatisfy(answers))
-            old.retireListeners(notIn: nil)
+            old.retireListeners()
         }
     }
 
@@ -315,7 +401,7 @@ import Testing
             #expect(Cycle.reloaded(from: old, for: try invocation()) === nil)
             #expect(try log().hasSuffix("[emerg] \(getpid())#\(getpid()): \(message.replacing("PATH", with: workspace.file(name)))\n"))
             try expectAnswers(ports, [true, false])
-            old.retireListeners(notIn: nil)
+            old.retireListeners()
         }
     }
 
@@ -331,7 +417,7 @@ import Testing
             let new = try #require(Cycle.reloaded(from: old, for: try invocation()))
             new.takeOver(from: old)
             #expect(workspace.contents("a.pid") == "\(OwnProcess.id)\n")
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
         }
     }
 
@@ -352,7 +438,7 @@ import Testing
             #expect(Files.exists(workspace.file("a.pid")) == (name == "a.pid"))
             #expect(try log().contains("[notice] "))
             #expect(try log().contains(": using the \"epoll\" event method\n"))
-            new.retireListeners(notIn: nil)
+            new.retireListeners()
         }
     }
 }

@@ -54,6 +54,6 @@ import Testing
         (ListenerOrigin.bound, true), (.activated, false), (.inherited(from: getppid()), false), (.inherited(from: getppid() + 1), true),
     ])
     func `a file is this process's where it made it, or where the old master is gone`(_ origin: ListenerOrigin, _ isOwn: Bool) {
-        #expect(origin.ownsFile == isOwn)
+        #expect(origin.isOurs == isOwn)
     }
 }

@@ -59,7 +59,8 @@ import Testing
             try listener.provide(for: 4)
             let handedOn = try listener.surviveExec()
             #expect(handedOn.count == 2)
-            for number in handedOn { _ = close(number) }
+            #expect(handedOn.allSatisfy { $0.origin == .inherited(from: 1) })
+            for socket in handedOn { _ = close(socket.number) }
             listener.close()
         }
     }

@@ -76,6 +76,9 @@ import Testing
             let listener = try Listener(address)
             try listener.provide(for: 2)
             let doors = try (0..<2).map { EventSource(try listener.open($0), isStream: false) }
+            #expect(listener.listeningPlaces == [0])
+            for place in 0..<2 { try listener.listen(place) }
+            #expect(listener.listeningPlaces == [0, 1])
             var clients: [EventSource] = []
             var counts = [0, 0]
             // Which of them a client gets to is the kernel's choice.
@@ -121,6 +124,23 @@ import Testing
             try listener.provide(for: 2)
             #expect(throws: KernelError("bind() to \(address)", EADDRINUSE)) { try Listener(address).address }
             listener.retire()
+        }
+    }
+
+    @Test(arguments: [
+        (.bound, false, true), (.bound, true, false), (.activated, false, false),
+        (.inherited(from: OwnProcess.parentID), false, false), (.inherited(from: .max), false, true),
+    ] as [(ListenerOrigin, Bool, Bool)])
+    func `retired, it turns newcomers away, unless somebody else goes on with it`(
+        _ origin: ListenerOrigin, _ hasHeir: Bool, _ turnsAway: Bool
+    ) throws {
+        let address = try address()
+        try onLoop {
+            let listener = origin == .bound ? try Listener(address) : Listener(try .bind(address), from: origin)
+            let door = EventSource(try listener.open(0), isStream: false)
+            listener.retire(besides: hasHeir ? ProcessSockets(of: OwnProcess.id) : nil)
+            #expect(door.turnsAwayNewcomers == turnsAway)
+            door.close()
         }
     }
 

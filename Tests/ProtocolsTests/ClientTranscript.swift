@@ -29,7 +29,7 @@ struct ClientTranscriptRunner {
 
     /// What is really said and done when the client's part of the script is played.
     mutating func play(_ script: Transcript, _ delivery: Delivery) -> Transcript {
-        seen.append(server: dialogue.greeting())
+        seen.append(server: dialogue.greeting(overTLS: overTLS))
         var pending: [UInt8] = []
         for line in script.lines + [.server([])] {
             if case .client(let bytes) = line {
@@ -67,6 +67,9 @@ struct ClientTranscriptRunner {
         case .awaitInput:
             break
         case .reply(let line):
+            seen.append(server: line)
+        case .adopt(let claim, let line):
+            seen.append(.decision("adopt" + describe(claim)))
             seen.append(server: line)
         case .startTLS(let line):
             seen.append(server: line)
@@ -106,6 +109,14 @@ struct ClientTranscriptRunner {
             dialogue.refuse(
                 Refusal(.message(text), saslError: saslError),
                 thenCloses: !terms.contains("may try again")))
+    }
+
+    private func describe(_ claim: ClientClaim) -> String {
+        func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+        let words = [
+            text(claim.address?.text), claim.port.map { "\($0)" }, text(claim.hostName), claim.hopsLeft.map { "TTL \($0)" },
+        ] + claim.forwarded.map { text($0.name + [UInt8(ascii: "=")] + $0.value) }
+        return words.compactMap { $0 }.map { " " + $0 }.joined()
     }
 
     private func describe(_ credentials: Credentials) -> String {

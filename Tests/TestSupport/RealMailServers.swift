@@ -18,6 +18,10 @@ package struct RealMailServers: Sendable {
     package let imaps: UInt16
     package let pop3s: UInt16
     package let smtps: UInt16
+    /// The same as the first three behind a balancer: connections begin with a PROXY header.
+    package let proxiedIMAP: UInt16
+    package let proxiedPOP3: UInt16
+    package let proxiedSMTP: UInt16
     private let workspace: Workspace
 
     private static let script = URL(fileURLWithPath: #filePath)
@@ -33,14 +37,25 @@ package struct RealMailServers: Sendable {
         workspace = try Workspace()
         (imap, pop3, smtp, submission) = (try Ports.free(), try Ports.free(), try Ports.free(), try Ports.free())
         (imaps, pop3s, smtps) = (try Ports.free(), try Ports.free(), try Ports.free())
+        (proxiedIMAP, proxiedPOP3, proxiedSMTP) = (try Ports.free(), try Ports.free(), try Ports.free())
         let certificate = try Certificates.shared()[.ecdsa]
         let result = try run(
             [
                 Self.script, "start", workspace.path, "--imap", "\(imap)", "--pop3", "\(pop3)", "--smtp", "\(smtp)",
                 "--submission", "\(submission)", "--imaps", "\(imaps)", "--pop3s", "\(pop3s)", "--smtps", "\(smtps)",
+                "--proxied-imap", "\(proxiedIMAP)", "--proxied-pop3", "\(proxiedPOP3)", "--proxied-smtp", "\(proxiedSMTP)",
                 "--certificate", certificate.path, "--key", certificate.key,
             ], in: workspace)
         guard result.succeeded else { throw TestFailure("mail-servers: \(result.standardError)") }
+    }
+
+    /// Waits for the line of a log, `dovecot` or `postfix`, that has all of these in it.
+    @discardableResult
+    package func awaitLog(_ name: String, _ texts: String..., file: String = #fileID, line: Int = #line) throws -> String {
+        try eventually("a line of \(name)'s log with \(texts)", file: file, line: line) {
+            (workspace.contents("log/\(name).log") ?? "").split(separator: "\n").map(String.init)
+                .last { line in texts.allSatisfy { line.contains($0) } }
+        }
     }
 
     fileprivate func stop() {

@@ -10,20 +10,4 @@ import Testing
     func `a quantile is the smallest value that so many do not exceed`(_ values: [Int], _ perMille: Int, _ expected: Int) {
         #expect(Statistics(values).quantile(perMille: perMille) == expected)
     }
-
-    @Test func `a measurement is one line of JSON, in seconds`() {
-        var measurement = Measurement(operations: 2)
-        measurement.byteCount = 128
-        measurement.wallNanoseconds = 1_500_000_000
-        measurement.workerNanoseconds = 250_000_000
-        measurement.ownNanoseconds = 500_000_000
-        measurement.latencies = Statistics([1_000_000, 3_000_000])
-        #expect(
-            measurement.json == """
-                {"operations": 2, "bytes": 128, "seconds": 1.5, "worker_cpu_seconds": 0.25, "generator_cpu_seconds": 0.5, \
-                "p50": 0.001, "p99": 0.003, "p999": 0.003}
-                """)
-        measurement.bytesPerSession = 1024.5
-        #expect(measurement.json.hasSuffix(#", "bytes_per_session": 1024.5}"#))
-    }
 }

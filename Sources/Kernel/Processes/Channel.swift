@@ -1,8 +1,8 @@
 import CKernel
 import Glibc
 
-/// One end of the socket pair between master and worker. Each message is one byte; an end that
-/// closes is the death of its process.
+/// One end of the socket pair between master and worker. Each message is one byte, which a descriptor may
+/// come with; an end that closes is the death of its process.
 package enum Channel {
     /// Makes both ends: they do not block and are closed by an exec.
     package static func makePair() throws(KernelError) -> (CInt, CInt) {
@@ -14,15 +14,23 @@ package enum Channel {
 }
 
 extension EventSource {
-    /// Takes the next message: nil where none waits, `.closed` where the other process is gone.
+    /// Takes the next message: nil where none waits, or where the other process is gone. A descriptor that
+    /// comes with it is closed.
     package func receiveMessage() -> (message: UInt8?, isClosed: Bool) {
+        let (message, _, isClosed) = receive()
+        return (message, isClosed)
+    }
+
+    /// Takes the next message, and the descriptor that came with it.
+    package func receive() -> (message: UInt8?, passed: EventSource?, isClosed: Bool) {
         var byte: UInt8 = 0
+        var descriptor: CInt = -1
         while true {
-            let count = recv(number, &byte, 1, 0)
-            if count == 1 { return (byte, false) }
-            if count == 0 { return (nil, true) }
+            let count = kernel_receive_descriptor(number, &byte, &descriptor)
+            if count == 1 { return (byte, descriptor < 0 ? nil : EventSource(owning: descriptor, isStream: false), false) }
+            if count == 0 { return (nil, nil, true) }
             if errno == EINTR { continue }
-            return (nil, errno != EAGAIN)
+            return (nil, nil, errno != EAGAIN)
         }
     }
 
@@ -42,5 +50,10 @@ extension EventSource {
     package func send(message: UInt8) -> Bool {
         var byte = message
         return Glibc.send(number, &byte, 1, CInt(MSG_NOSIGNAL)) == 1
+    }
+    /// Sends a message and a descriptor, which both processes have then.
+    /// - Returns: false where the channel is full or gone.
+    package func send(message: UInt8, passing descriptor: borrowing FileDescriptor) -> Bool {
+        kernel_send_descriptor(number, message, descriptor.number) == 1
     }
 }

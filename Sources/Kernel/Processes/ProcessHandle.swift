@@ -22,3 +22,34 @@ package struct ProcessHandle: ~Copyable {
         if kernel_pidfd_send_signal(descriptor, signal.number) != 0 { throw KernelError("kill(\(id), \(signal.number))") }
     }
 }
+
+/// The sockets that another process has open, as `/proc` tells it.
+package struct ProcessSockets {
+    /// Nil where the process cannot be looked into.
+    private let inodes: Set<UInt64>?
+
+    package init(of id: Int32) {
+        guard let folder = opendir("/proc/\(id)/fd") else {
+            inodes = nil
+            return
+        }
+        defer { closedir(folder) }
+        var inodes: Set<UInt64> = []
+        while let entry = readdir(folder) {
+            var target = [UInt8](repeating: 0, count: 64)
+            let count = withUnsafeBytes(of: entry.pointee.d_name) { name in
+                readlinkat(dirfd(folder), name.baseAddress!.assumingMemoryBound(to: CChar.self), &target, target.count)
+            }
+            guard count > 0 else { continue }
+            let text = String(decoding: target[..<count], as: UTF8.self)
+            if text.hasPrefix("socket:["), let inode = UInt64(text.dropFirst(8).dropLast()) { inodes.insert(inode) }
+        }
+        self.inodes = inodes
+    }
+
+    /// Whether the process may have this socket open.
+    package func mayHold(_ inode: UInt64?) -> Bool {
+        guard let inodes, let inode else { return true }
+        return inodes.contains(inode)
+    }
+}

@@ -44,7 +44,14 @@ package struct ListeningSocket: ~Copyable, Sendable {
 
     /// Whether connections may have several paths: where it was asked for and the kernel can do it.
     package var isMultipath: Bool { option(SO_PROTOCOL) == Self.multipathTCP }
+    /// Whether a socket for all IPv6 addresses takes no IPv4 clients.
+    package var isIPv6Only: Bool { option(IPV6_V6ONLY, of: CInt(IPPROTO_IPV6)) != 0 }
     package var isListening: Bool { option(SO_ACCEPTCONN) != 0 }
+    /// The number by which `/proc` lists the socket; nil where the system does not say.
+    package var inode: UInt64? {
+        var status = stat()
+        return fstat(descriptor.number, &status) == 0 ? UInt64(status.st_ino) : nil
+    }
 
     /// Lets other sockets have the same port that are told so too, and belong to the same user.
     package borrowing func sharePort() throws(KernelError) {
@@ -62,10 +69,10 @@ package struct ListeningSocket: ~Copyable, Sendable {
         try descriptor.setOption(level, name, value, named: "setsockopt(\(words)) \(address)")
     }
 
-    private borrowing func option(_ name: CInt) -> CInt {
+    private borrowing func option(_ name: CInt, of level: CInt = SOL_SOCKET) -> CInt {
         var value: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
-        return getsockopt(descriptor.number, SOL_SOCKET, name, &value, &length) == 0 ? value : 0
+        return getsockopt(descriptor.number, level, name, &value, &length) == 0 ? value : 0
     }
 }
 

@@ -13,6 +13,8 @@ extension UInt8 {
     package static let colon = UInt8(ascii: ":")
     package static let equalsSign = UInt8(ascii: "=")
     package static let backslash = UInt8(ascii: "\\")
+    package static let openParenthesis = UInt8(ascii: "(")
+    package static let closeParenthesis = UInt8(ascii: ")")
     package static let openBrace = UInt8(ascii: "{")
     package static let closeBrace = UInt8(ascii: "}")
 

@@ -1,4 +1,4 @@
-/// xtext (RFC 3461, section 4), in which `XCLIENT` carries a login: what is not a plain printable
+/// xtext (RFC 3461, section 4), in which `XCLIENT` carries its values: what is not a plain printable
 /// character becomes `+HH`, so nothing in a login can end the attribute or the line.
 package enum XText {
     private static let hexDigits = Array("0123456789ABCDEF".utf8)
@@ -13,5 +13,23 @@ package enum XText {
             }
         }
         return text
+    }
+
+    /// The bytes that a text stands for; nil where a plus is followed by something else than two digits.
+    package static func decode(_ text: [UInt8]) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var index = 0
+        while index < text.count {
+            if text[index] != .plus {
+                bytes.append(text[index])
+                index += 1
+                continue
+            }
+            guard index + 2 < text.count, let high = text[index + 1].hexDigitValue, let low = text[index + 2].hexDigitValue
+            else { return nil }
+            bytes.append(UInt8(high << 4 | low))
+            index += 3
+        }
+        return bytes
     }
 }

@@ -11,13 +11,18 @@ package struct IMAP: MailProtocol {
     /// The words of `imap_auth`.
     let auth: [String]
     let capabilities: IMAPCapabilityLines
+    /// The same, for a proxy that may say who its client is, and does only where ID is offered.
+    let capabilitiesForProxies: IMAPCapabilityLines
     package let clientBufferSize: Int
 
     package init(_ settings: Settings, policy: DialoguePolicy) {
         self.policy = policy
         let settings = settings[IMAPSettings.self]
         auth = settings.auth
-        capabilities = IMAPCapabilityLines(settings, startTLS: policy.startTLS)
+        capabilities = IMAPCapabilityLines(settings.capabilities, settings.auth, startTLS: policy.startTLS)
+        let hasID = settings.capabilities.contains { $0.span.isKeyword("ID", in: $0.indices) }
+        capabilitiesForProxies = IMAPCapabilityLines(
+            settings.capabilities + (hasID ? [] : [Array("ID".utf8)]), settings.auth, startTLS: policy.startTLS)
         clientBufferSize = settings.clientBuffer
     }
 
@@ -39,9 +44,8 @@ struct IMAPCapabilityLines: Sendable {
     let overTLS: [UInt8]
     let inTheClear: [UInt8]
 
-    init(_ settings: IMAPSettings, startTLS: StartTLS) {
-        let words = settings.capabilities
-        let mechanisms = enabledMechanisms(settings.auth).map { Array("AUTH=\($0.name)".utf8) }
+    init(_ words: [[UInt8]], _ auth: [String], startTLS: StartTLS) {
+        let mechanisms = enabledMechanisms(auth).map { Array("AUTH=\($0.name)".utf8) }
         let startTLSWord = Array("STARTTLS".utf8)
         overTLS = IMAPReply.capabilities(words + mechanisms)
         inTheClear =

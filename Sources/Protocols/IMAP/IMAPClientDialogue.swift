@@ -15,16 +15,26 @@ package struct IMAPClientDialogue: ClientDialogue {
 
     private let server: IMAP
     private let salt: [UInt8]
+    private let believesClaims: Bool
     private var budget: ClientBudget
     private var state = State.idle
+    /// What the client has said of itself.
+    private var clientID = IMAPClientID()
+    /// Whether the peer may still say who its client is. Who is known to be the client may not.
+    private var mayClaim: Bool
 
     init(of server: IMAP, _ start: DialogueStart) {
         self.server = server
         salt = start.salt(at: server.policy.serverName)
         budget = ClientBudget(server.policy)
+        believesClaims = start.believesClaims
+        mayClaim = start.believesClaims
     }
 
-    package func greeting() -> [UInt8] { IMAPReply.greeting }
+    /// A proxy says who its client is only if the greeting offers ID: Dovecot asks for nothing before.
+    package func greeting(overTLS: Bool) -> [UInt8] {
+        mayClaim ? IMAPReply.greeting(offering: capabilities(overTLS: overTLS)) : IMAPReply.greeting
+    }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         switch state {
@@ -45,7 +55,11 @@ package struct IMAPClientDialogue: ClientDialogue {
             note: "client sent too long command \"\(opening.name?.rawValue ?? "")\"")
     }
 
-    package mutating func forgetPlaintext() { state = .idle }
+    package mutating func forgetPlaintext() {
+        state = .idle
+        clientID = IMAPClientID()
+        mayClaim = believesClaims
+    }
 
     package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
         let reply = IMAPReply.refusal(tag, refusal.text)
@@ -62,7 +76,8 @@ package struct IMAPClientDialogue: ClientDialogue {
     package func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        let login = IMAPUpstreamDialogue(tag: tag ?? [], credentials, to: route)
+        let introduction = server.policy.passesClientID ? IMAPIntroduction(loginTag: tag ?? [], route.client, clientID) : nil
+        let login = IMAPUpstreamDialogue(tag: tag ?? [], credentials, introduction: introduction, to: route)
         return route.startsTLS ? UpstreamStartTLS(IMAPStartTLS(loginTag: tag ?? []), before: login) : login
     }
 
@@ -133,8 +148,9 @@ extension IMAPClientDialogue {
         case .logout:
             return (.close(after: IMAPReply.goodbye(command.tag)), nil)
         case .capability:
-            let line = overTLS ? server.capabilities.overTLS : server.capabilities.inTheClear
-            return (.reply(line + IMAPReply.completed(command.tag)), nil)
+            return (.reply(capabilities(overTLS: overTLS) + IMAPReply.completed(command.tag)), nil)
+        case .id:
+            return note(command)
         case .startTLS where policy.startTLS != .off && !overTLS:
             return (.startTLS(after: IMAPReply.completed(command.tag)), nil)
         case .login where policy.startTLS != .only || overTLS:
@@ -144,6 +160,22 @@ extension IMAPClientDialogue {
         case .startTLS, .login, .authenticate:
             return refuseCommand(command.tag)
         }
+    }
+
+    private func capabilities(overTLS: Bool) -> [UInt8] {
+        let lines = mayClaim ? server.capabilitiesForProxies : server.capabilities
+        return overTLS ? lines.overTLS : lines.inTheClear
+    }
+
+    /// Keeps what the client says of itself, for the upstream. What a proxy says of its client is obeyed, of
+    /// anybody else only answered.
+    private mutating func note(_ command: IMAPCommand) -> Decision {
+        clientID = command.clientID
+        let answer = IMAPReply.noted(command.tag)
+        let claim = command.clientID.claim
+        guard mayClaim, claim != ClientClaim() else { return (.reply(answer), nil) }
+        mayClaim = claim.address == nil
+        return (.adopt(claim, reply: answer), nil)
     }
 
     private mutating func logIn(_ command: IMAPCommand) -> Decision {

@@ -2,7 +2,7 @@
 package struct IMAPCommand: Sendable, Equatable {
     package enum Name: String, Sendable, CaseIterable {
         case noop = "NOOP", login = "LOGIN", logout = "LOGOUT", startTLS = "STARTTLS"
-        case capability = "CAPABILITY", authenticate = "AUTHENTICATE"
+        case capability = "CAPABILITY", authenticate = "AUTHENTICATE", id = "ID"
     }
 
     /// May be empty: a line that begins with a space has such a tag, and replies begin with the space.
@@ -10,11 +10,14 @@ package struct IMAPCommand: Sendable, Equatable {
     package let name: Name
     /// Each could be a password, so each wipes itself.
     package let arguments: [Secret]
+    /// What an ID says; of any other command, nothing.
+    package let clientID: IMAPClientID
 
-    package init(tag: [UInt8], _ name: Name, _ arguments: [Secret] = []) {
+    package init(tag: [UInt8], _ name: Name, _ arguments: [Secret] = [], clientID: IMAPClientID = IMAPClientID()) {
         self.tag = tag
         self.name = name
         self.arguments = arguments
+        self.clientID = clientID
     }
 }
 
@@ -99,6 +102,10 @@ extension IMAPCommand {
             let tag = try readTag(in: bytes)
             skipSpaces(in: bytes)
             let name = try readName(in: bytes)
+            if name == .id {
+                let clientID = try readClientID(in: bytes)
+                return .command(IMAPCommand(tag: tag, name, clientID: clientID), byteCount: position)
+            }
             try readArguments(in: bytes)
             let secrets = arguments.map { Scan.secret($0, in: bytes) }
             return .command(IMAPCommand(tag: tag, name, secrets), byteCount: position)
@@ -138,10 +145,52 @@ extension IMAPCommand.Scan {
             if arguments.count == IMAPCommand.maxArguments { throw .invalid(.tooManyArguments) }
             switch first {
             case .quote: try readQuoted(in: bytes)
-            case .openBrace: try readLiteral(in: bytes)
+            case .openBrace:
+                try readLiteral(in: bytes)
+                guard try byte(in: bytes).endsAtom else { throw .invalid(.literal) }
             default: try readAtom(in: bytes)
             }
         }
+    }
+
+    /// Reads `NIL`, or names and values in parentheses, up to the end of the line, and over it (RFC 2971,
+    /// section 4).
+    mutating func readClientID(in bytes: Span<UInt8>) throws(IMAPCommand.Stop) -> IMAPClientID {
+        var values: [Secret?] = []
+        skipSpaces(in: bytes)
+        if try byte(in: bytes) == .openParenthesis {
+            position += 1
+            while try !isAtClosingParenthesis(in: bytes) {
+                if values.count == 2 * IMAPClientID.maxCount { throw .invalid(.tooManyArguments) }
+                values.append(try readString(in: bytes))
+            }
+            position += 1
+        } else if try readString(in: bytes) != nil {
+            throw .invalid(.argument)
+        }
+        guard let clientID = IMAPClientID(values) else { throw .invalid(.argument) }
+        skipSpaces(in: bytes)
+        try readLineEnd(in: bytes)
+        return clientID
+    }
+
+    private mutating func isAtClosingParenthesis(in bytes: Span<UInt8>) throws(IMAPCommand.Stop) -> Bool {
+        skipSpaces(in: bytes)
+        return try byte(in: bytes) == .closeParenthesis
+    }
+
+    /// Reads a quoted string or a literal, or `NIL`, which is nil.
+    private mutating func readString(in bytes: Span<UInt8>) throws(IMAPCommand.Stop) -> Secret? {
+        switch try byte(in: bytes) {
+        case .quote: try readQuoted(in: bytes)
+        case .openBrace: try readLiteral(in: bytes)
+        default:
+            let start = position
+            while try byte(in: bytes).isLetter { position += 1 }
+            guard bytes.isKeyword("NIL", in: start..<position) else { throw .invalid(.argument) }
+            return nil
+        }
+        return arguments.popLast().map { Self.secret($0, in: bytes) }
     }
 
     private mutating func readLineEnd(in bytes: Span<UInt8>) throws(IMAPCommand.Stop) {
@@ -190,7 +239,6 @@ extension IMAPCommand.Scan {
         guard bytes.count - position >= length else { throw .incomplete }
         arguments.append(.init(range: position..<(position + length), hasEscapes: false))
         position += length
-        guard try byte(in: bytes).endsAtom else { throw .invalid(.literal) }
     }
 
     mutating func skipSpaces(in bytes: Span<UInt8>) {

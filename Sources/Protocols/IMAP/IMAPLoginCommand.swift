@@ -78,6 +78,8 @@ struct IMAPUpstreamOffers: Sendable {
     let longestUnpromptedLiteral: Int
     /// Whether AUTHENTICATE takes an initial response (RFC 4959).
     let initialResponse: Bool
+    /// Whether ID may be said (RFC 2971): also where nobody says what is offered, for to refuse it costs nothing.
+    let takesID: Bool
 
     /// - Parameter code: the greeting's response code.
     init(_ code: [String]) {
@@ -85,5 +87,6 @@ struct IMAPUpstreamOffers: Sendable {
         longestUnpromptedLiteral =
             capabilities.contains("LITERAL+") ? .max : capabilities.contains("LITERAL-") ? 4096 : 0
         initialResponse = capabilities.contains("SASL-IR")
+        takesID = capabilities.isEmpty || capabilities.contains("ID")
     }
 }

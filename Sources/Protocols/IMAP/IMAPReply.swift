@@ -2,8 +2,16 @@
 /// 4 and 10).
 enum IMAPReply {
     static let greeting = line("* OK IMAP4 ready")
+    /// The same with a capability line in it (RFC 9051, section 7.1).
+    static func greeting(offering capabilities: [UInt8]) -> [UInt8] {
+        line("* OK [", capabilities.dropFirst(2).dropLast(2) + Array("] IMAP4 ready".utf8))
+    }
+
     /// The client may send its literal.
     static let literalContinuation = line("+ OK")
+
+    /// The answer to ID: nothing of the server is told (RFC 2971, section 3.2).
+    static func noted(_ tag: [UInt8]) -> [UInt8] { line("* ID NIL") + completed(tag) }
 
     static func completed(_ tag: [UInt8]) -> [UInt8] { line(tag, " OK completed") }
 

@@ -1,6 +1,6 @@
 /// `STARTTLS` at an IMAP upstream (RFC 9051, section 6.2.1).
 struct IMAPStartTLS: StartTLSPrelude {
-    static let greetingUnderTLS = "* OK\r\n"
+    let greetingUnderTLS = "* OK\r\n"
 
     private enum State: Sendable { case awaitingGreeting, awaitingReply }
 

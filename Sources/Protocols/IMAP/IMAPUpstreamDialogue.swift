@@ -22,12 +22,19 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
     package static let maxReplyLength = 64 * 1024
 
     private let tag: [UInt8]
+    /// Goes ahead of the login, in one piece with it.
+    private let introduction: IMAPIntroduction?
     private var state: State
+    /// The introduction has been said, and is not answered yet.
+    private var awaitsItsReply = false
     /// The untagged lines since our command: they are the client's too.
     private var heard: [UInt8] = []
+    /// How many bytes have been said about the introduction, which the client has no part in.
+    private var skippedByteCount = 0
 
-    package init(tag: [UInt8], _ credentials: Credentials, to route: UpstreamTerms) {
+    package init(tag: [UInt8], _ credentials: Credentials, introduction: IMAPIntroduction? = nil, to route: UpstreamTerms) {
         self.tag = tag
+        self.introduction = introduction
         state = Self.start(credentials, to: route)
     }
 
@@ -44,6 +51,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
 
     package var activity: String {
         switch state {
+        case _ where awaitsItsReply: "sending ID to upstream"
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
         case .saying(_, _, let activity), .said(_, let activity): activity
         case .explained: "sending AUTH to upstream"
@@ -52,12 +60,21 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
 
     package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
-        let room = Self.maxReplyLength - heard.count
-        guard case .complete(let reply, let byteCount) = IMAPUpstreamReply.parse(input, tag: tag) else {
+        let room = Self.maxReplyLength - heard.count - skippedByteCount
+        let expected = awaitsItsReply ? introduction?.tag ?? tag : tag
+        guard case .complete(let reply, let byteCount) = IMAPUpstreamReply.parse(input, tag: expected) else {
             return UpstreamStep(byteCount: 0, input.count < room ? .awaitInput : .tooLong)
         }
         if byteCount > room { return UpstreamStep(byteCount: byteCount, .tooLong) }
+        if awaitsItsReply, let action = takeNote(of: reply, byteCount) { return UpstreamStep(byteCount: byteCount, action) }
         return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+    }
+
+    /// Whatever an upstream answers to the introduction, the login goes on. Nil where it is no answer.
+    private mutating func takeNote(of reply: IMAPUpstreamReply, _ byteCount: Int) -> UpstreamAction? {
+        if case .tagged = reply { awaitsItsReply = false } else if !reply.changesNothing { return nil }
+        skippedByteCount += byteCount
+        return .skip
     }
 
     private mutating func advance(on reply: IMAPUpstreamReply, line: [UInt8]) -> UpstreamAction {
@@ -67,8 +84,13 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         }
         switch (state, reply) {
         case (.awaitingGreeting(let login), .untagged(.ok, let code)):
-            let command = command(for: login, offers: IMAPUpstreamOffers(code))
-            return say(command.parts[...], of: login)
+            let offers = IMAPUpstreamOffers(code)
+            let action = say(command(for: login, offers: offers).parts[...], of: login)
+            guard let introduction, offers.takesID, case .send(let part) = action else { return action }
+            awaitsItsReply = true
+            var line = Secret(introduction.line.span)
+            line.append(part.span)
+            return .send(line)
         case (.saying(let rest, let login, _), .continuation):
             return say(rest, of: login)
         case (.said(.token(let token, _), _), .continuation(let saslError)):
@@ -123,5 +145,19 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
 
     private static func isAboutServer(_ code: [String]) -> Bool {
         code.first.map { codesAboutServer.contains($0) } ?? false
+    }
+}
+
+/// Who the client is, as an IMAP upstream is told it by `ID`.
+package struct IMAPIntroduction: Sendable {
+    /// Not that of the login, which may not be used twice.
+    let tag: [UInt8]
+    let line: [UInt8]
+
+    /// Nil where the client has no address.
+    init?(loginTag: [UInt8], _ facts: ClientFacts, _ client: IMAPClientID) {
+        tag = loginTag + [UInt8(ascii: "I")]
+        guard let line = IMAPClientID.command(tag: tag, facts, client) else { return nil }
+        self.line = line
     }
 }

@@ -21,18 +21,24 @@ package struct POP3ClientDialogue: ClientDialogue {
     private let server: POP3
     /// What the greeting shows and every digest answers.
     private let salt: [UInt8]
+    private let believesClaims: Bool
     private var budget: ClientBudget
     private var state = State.idle
+    /// Whether the peer may still say who its client is. Who is known to be the client may not.
+    private var mayClaim: Bool
 
     init(of server: POP3, _ start: DialogueStart) {
         self.server = server
+        believesClaims = start.believesClaims
+        mayClaim = start.believesClaims
         salt = start.salt(at: server.policy.serverName)
         budget = ClientBudget(server.policy)
     }
 
-    package func greeting() -> [UInt8] {
+    package func greeting(overTLS: Bool) -> [UInt8] {
         let challenge = server.usesChallenge ? [.space] + salt : []
-        return Array("+OK POP3 ready".utf8) + challenge + [.carriageReturn, .lineFeed]
+        let offer = mayClaim ? POP3Reply.claimOffer : []
+        return Array("+OK ".utf8) + offer + Array("POP3 ready".utf8) + challenge + [.carriageReturn, .lineFeed]
     }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
@@ -52,7 +58,10 @@ package struct POP3ClientDialogue: ClientDialogue {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: POP3Reply.invalidCommand)
     }
 
-    package mutating func forgetPlaintext() { state = .idle }
+    package mutating func forgetPlaintext() {
+        state = .idle
+        mayClaim = believesClaims
+    }
 
     package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
         let reply = POP3Reply.refusal(refusal.text)
@@ -69,7 +78,8 @@ package struct POP3ClientDialogue: ClientDialogue {
     package func farewell(_ reason: Farewell) -> [UInt8] { POP3Reply.farewell(reason) }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        let login = POP3UpstreamDialogue(credentials, to: route)
+        let introduction = server.policy.passesClientID ? XClientAttributes.pop3Command(route.client) : nil
+        let login = POP3UpstreamDialogue(credentials, introduction: introduction, to: route)
         return route.startsTLS ? UpstreamStartTLS(POP3StartTLS(), before: login) : login
     }
 
@@ -81,9 +91,11 @@ package struct POP3ClientDialogue: ClientDialogue {
     }
 
     private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
-        expectsResponse
-            ? ResponseLine.parse(input, words: POP3Command.maxArguments).map(Input.response)
-            : POP3Command.parse(input).map(Input.command)
+        if expectsResponse { return ResponseLine.parse(input, words: POP3Command.maxArguments).map(Input.response) }
+        let parsed = POP3Command.parse(input)
+        // Nobody else is told that there is such a command.
+        if case .complete(.xclient, let byteCount) = parsed, !mayClaim { return .invalid(.command, byteCount: byteCount) }
+        return parsed.map(Input.command)
     }
 
     private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
@@ -108,6 +120,8 @@ package struct POP3ClientDialogue: ClientDialogue {
             return (.reply(POP3Reply.success), nil)
         case (_, .quit):
             return (.close(after: POP3Reply.success), nil)
+        case (_, .xclient(let words)):
+            return adopt(words)
         case (.idle, .capa) where !overTLS:
             return (.reply(server.capabilities.inTheClear), nil)
         case (_, .capa):
@@ -146,6 +160,13 @@ package struct POP3ClientDialogue: ClientDialogue {
         }
     }
 
+    private mutating func adopt(_ words: [[UInt8]]) -> Decision {
+        guard let claim = try? XClientAttributes(pop3: words).claim() else { return (.reply(POP3Reply.invalidClaim), nil) }
+        state = .idle
+        mayClaim = claim.address == nil
+        return (.adopt(claim, reply: POP3Reply.adopted), nil)
+    }
+
     private mutating func authenticate(_ credentials: Credentials) -> Decision {
         state = .authenticating(credentials.method)
         return (.authenticate(credentials), nil)
@@ -163,7 +184,7 @@ extension POP3Command {
     fileprivate var carriesCredentials: Bool {
         switch self {
         case .user, .pass, .apop, .listMechanisms, .auth: true
-        case .capa, .noop, .quit, .stls, .misused: false
+        case .capa, .noop, .quit, .stls, .xclient, .misused: false
         }
     }
 }

@@ -7,12 +7,16 @@ package enum POP3Command: Equatable, Sendable {
     case listMechanisms
     case auth(mechanism: [UInt8], initialResponse: Secret?)
     case capa, noop, quit, stls
+    /// Dovecot's word for who the client of a proxy is.
+    case xclient([[UInt8]])
     /// A command that exists, with a number of arguments that it does not take. This is refused
     /// like an unknown one, but does not count as an error.
     case misused
 
     /// How many arguments any command may have; one more makes the line unreadable.
     static let maxArguments = 3
+    /// The same of XCLIENT.
+    static let maxAttributes = 8
 
     /// Parses the command that starts at the first byte (`mail-pop3.md`, section 2).
     package static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Command> {
@@ -33,6 +37,9 @@ package enum POP3Command: Equatable, Sendable {
         case "PASS":
             guard let password = try line.rest(of: bytes, after: verb) else { return .misused }
             return .pass(Secret(bytes.extracting(password)))
+        case "XCLIENT":
+            let words = try line.words(of: bytes, atMost: 1 + maxAttributes)
+            return .xclient(words.dropFirst().map { bytes.bytes(in: $0) })
         default:
             let words = try line.words(of: bytes, atMost: 1 + maxArguments)
             return try command(verb, with: words.dropFirst(), of: bytes)

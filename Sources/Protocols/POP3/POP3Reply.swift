@@ -37,6 +37,10 @@ package enum POP3Reply: Equatable, Sendable {
 extension POP3Reply {
     static let success = line("+OK")
     static let invalidCommand = line("-ERR invalid command")
+    /// Dovecot's words about XCLIENT, the first of which stand in a greeting.
+    static let claimOffer = Array("[XCLIENT] ".utf8)
+    static let adopted = line("+OK Updated")
+    static let invalidClaim = line("-ERR Invalid parameters")
 
     /// The reply to a login that was refused. Control bytes do not leave us.
     static func refusal(_ text: Refusal.Text) -> [UInt8] {

@@ -1,6 +1,8 @@
 /// `STLS` at a POP3 upstream (RFC 2595, section 4). Whether it is offered, the answer tells as well as a list would.
 struct POP3StartTLS: StartTLSPrelude {
-    static let greetingUnderTLS = "+OK\r\n"
+    /// Nowhere but in the greeting does an upstream say that it knows XCLIENT, so this is remembered. Who puts the
+    /// word there, or takes it away, can have the login fail, as he could anyway, or hide the client's address.
+    private(set) var greetingUnderTLS = "+OK\r\n"
 
     private enum State: Sendable { case awaitingGreeting, awaitingReply }
 
@@ -23,6 +25,7 @@ struct POP3StartTLS: StartTLSPrelude {
     private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
         switch (state, reply) {
         case (.awaitingGreeting, .ok):
+            if POP3Reply.asksForClient(line) { greetingUnderTLS = "+OK [XCLIENT]\r\n" }
             state = .awaitingReply
             return .send(Secret(Array("STLS\r\n".utf8).span))
         case (.awaitingReply, .ok):

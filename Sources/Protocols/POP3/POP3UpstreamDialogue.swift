@@ -5,6 +5,8 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
         /// These credentials make no login; nothing is said.
         case hopeless(UpstreamAction)
         case awaitingGreeting(Login)
+        /// XCLIENT has been said, and the login behind it has begun.
+        indirect case introduced(then: State)
         case saidUser(then: Secret)
         case saidPassword
         case saidMechanism(OAuthLogin)
@@ -23,8 +25,11 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     package static let maxLineLength = 64 * 1024
 
     private var state: State
+    /// Who the client is, for an upstream that asks for it in its greeting; without its end.
+    private let introduction: [UInt8]?
 
-    package init(_ credentials: Credentials, to route: UpstreamTerms) {
+    package init(_ credentials: Credentials, introduction: [UInt8]? = nil, to route: UpstreamTerms) {
+        self.introduction = introduction
         state = Self.start(credentials, to: route)
     }
 
@@ -56,6 +61,7 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     package var activity: String {
         switch state {
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
+        case .introduced: "sending XCLIENT to upstream"
         case .saidUser: "sending user name to upstream"
         case .saidPassword: "sending password to upstream"
         case .saidMechanism, .saidToken, .explained: "sending AUTH to upstream"
@@ -74,14 +80,15 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
         switch (state, reply) {
         case (.awaitingGreeting(.password(let user, let pass)), .ok):
-            state = .saidUser(then: pass)
-            return .send(user)
+            return begin(.saidUser(then: pass), saying: user, after: line)
         case (.saidUser(let pass), .ok):
             state = .saidPassword
             return .send(pass)
         case (.awaitingGreeting(.token(let auth, let login)), .ok):
-            state = .saidMechanism(login)
-            return .send(auth)
+            return begin(.saidMechanism(login), saying: auth, after: line)
+        case (.introduced(let next), .ok):
+            state = next
+            return .skip
         case (.saidMechanism(let login), .challenge):
             state = .saidToken(login)
             return .send(login.responseLine)
@@ -102,4 +109,22 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
             return .failed(reply: line)
         }
     }
+
+    /// Begins the login. Where the greeting asks who the client is, that goes ahead of it in one piece.
+    private mutating func begin(_ next: State, saying command: Secret, after greeting: [UInt8]) -> UpstreamAction {
+        guard let introduction, POP3Reply.asksForClient(greeting),
+            var line = UpstreamLine.build("", introduction.span)
+        else {
+            state = next
+            return .send(command)
+        }
+        line.append(command.span)
+        state = .introduced(then: next)
+        return .send(line)
+    }
+}
+
+extension POP3Reply {
+    /// Whether a greeting offers XCLIENT, as Dovecot does.
+    static func asksForClient(_ greeting: [UInt8]) -> Bool { greeting.starts(with: Array("+OK ".utf8) + claimOffer.dropLast()) }
 }

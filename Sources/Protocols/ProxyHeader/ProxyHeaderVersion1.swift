@@ -4,7 +4,10 @@ extension ProxyHeader {
         func broken() -> ProxyHeaderStop { .fault(.broken(text: printable(bytes))) }
         let openings = ["PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"].map { Array($0.utf8) }
         guard let opening = openings.first(where: { bytes.hasBytes($0) }) else {
-            let mayBecomeOne = openings.contains { $0.starts(with: bytes.bytes(in: 0..<min(bytes.count, $0.count))) }
+            // Compared where they are: what is no header may be a password.
+            let mayBecomeOne = openings.contains { opening in
+                bytes.count < opening.count && bytes.indices.allSatisfy { bytes[$0] == opening[$0] }
+            }
             throw mayBecomeOne ? .incomplete : broken()
         }
         let isUnknown = opening == openings[2]

@@ -13,6 +13,8 @@ package struct SMTP: MailProtocol {
     /// The answer to HELO, and those to EHLO.
     let helloReply: [UInt8]
     let capabilities: SMTPCapabilityLists
+    /// The same, for a proxy that may say who its client is.
+    let capabilitiesForProxies: SMTPCapabilityLists
     package let clientBufferSize: Int
     package let greetingDelay: Duration?
 
@@ -22,9 +24,16 @@ package struct SMTP: MailProtocol {
         auth = settings.auth
         helloReply = SMTPReply.line("250 ", policy.serverName)
         capabilities = SMTPCapabilityLists(settings, policy: policy)
+        let xclient = (["XCLIENT"] + Self.knownAttributes.map(\.rawValue)).joined(separator: " ")
+        capabilitiesForProxies = SMTPCapabilityLists(settings, policy: policy, more: [Array(xclient.utf8)])
         clientBufferSize = settings.clientBuffer
         greetingDelay = settings.greetingDelay > .zero ? settings.greetingDelay : nil
     }
+
+    /// What a proxy may say of its client: all that Postfix documents, and Dovecot's attributes that have a use here.
+    static let knownAttributes: [XClientAttribute] = [
+        .name, .address, .port, .proto, .helo, .login, .destinationAddress, .destinationPort, .hopsLeft, .session,
+    ]
 
     package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { true }
@@ -46,11 +55,11 @@ struct SMTPCapabilityLists: Sendable {
     let overTLS: [UInt8]
     let inTheClear: [UInt8]
 
-    init(_ settings: SMTPSettings, policy: DialoguePolicy) {
+    init(_ settings: SMTPSettings, policy: DialoguePolicy, more: [[UInt8]] = []) {
         let mechanisms = enabledMechanisms(settings.auth).map { $0.name }
         let auth = mechanisms.isEmpty ? [] : [Array((["AUTH"] + mechanisms).joined(separator: " ").utf8)]
         let startTLS = [Array("STARTTLS".utf8)]
-        let entries = [policy.serverName] + settings.capabilities
+        let entries = [policy.serverName] + settings.capabilities + more
         overTLS = Self.reply(entries + auth)
         inTheClear =
             switch policy.startTLS {

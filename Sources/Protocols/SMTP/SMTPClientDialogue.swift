@@ -19,9 +19,14 @@ package struct SMTPClientDialogue: ClientDialogue {
 
     private let server: SMTP
     private let salt: [UInt8]
+    private let believesClaims: Bool
     private var budget: ClientBudget
     private var state = State.idle
     private var client = SMTPClientWords()
+    /// What the proxy before us has said of its client in all its XCLIENT commands.
+    private var claimed = XClientAttributes()
+    /// Whether it may say more. Who is known to be the client may not.
+    private var mayClaim: Bool
     /// The MAIL line that waits for its first recipient. An AUTH in between does not forget it, nor
     /// does a refused recipient.
     private var sender: [UInt8]?
@@ -30,9 +35,11 @@ package struct SMTPClientDialogue: ClientDialogue {
         self.server = server
         salt = start.salt(at: server.policy.serverName)
         budget = ClientBudget(server.policy)
+        believesClaims = start.believesClaims
+        mayClaim = start.believesClaims
     }
 
-    package func greeting() -> [UInt8] { SMTPReply.line("220 ", server.policy.serverName, " ESMTP ready") }
+    package func greeting(overTLS: Bool) -> [UInt8] { SMTPReply.greeting(of: server.policy.serverName) }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         switch budget.admit(parse(input), invalid: SMTPReply.invalidCommand) {
@@ -56,6 +63,8 @@ package struct SMTPClientDialogue: ClientDialogue {
         state = .idle
         client.helo = nil
         sender = nil
+        claimed = XClientAttributes()
+        mayClaim = believesClaims
     }
 
     package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
@@ -88,9 +97,11 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
-        expectsResponse
-            ? ResponseLine.parse(input, words: SMTPCommand.maxArguments).map(Input.response)
-            : SMTPCommand.parse(input).map(Input.command)
+        if expectsResponse { return ResponseLine.parse(input, words: SMTPCommand.maxArguments).map(Input.response) }
+        let parsed = SMTPCommand.parse(input)
+        // Nobody else is told that there is such a command.
+        if case .complete(.xclient, let byteCount) = parsed, !mayClaim { return .invalid(.command, byteCount: byteCount) }
+        return parsed.map(Input.command)
     }
 
     private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
@@ -115,7 +126,8 @@ package struct SMTPClientDialogue: ClientDialogue {
         case .helo(let name?): return greet(name, with: server.helloReply)
         case .ehlo(let name?):
             client.speaksESMTP = true
-            return greet(name, with: overTLS ? server.capabilities.overTLS : server.capabilities.inTheClear)
+            let capabilities = mayClaim ? server.capabilitiesForProxies : server.capabilities
+            return greet(name, with: overTLS ? capabilities.overTLS : capabilities.inTheClear)
         case .auth(let mechanism, let response): return beginAuth(mechanism, response)
         case .bareAuth: return reply(SMTPReply.invalidArgument)
         case .overfullAuth: return reply(SMTPReply.invalidCommand)
@@ -128,6 +140,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         case .quit: return (.close(after: SMTPReply.bye), nil)
         case .startTLS where server.policy.startTLS != .off && !overTLS:
             return (.startTLS(after: SMTPReply.startTLS), nil)
+        case .xclient(let words): return adopt(words)
         case .startTLS, .vrfy, .expn, .help: return reply(SMTPReply.invalidCommand)
         }
     }
@@ -137,9 +150,26 @@ package struct SMTPClientDialogue: ClientDialogue {
         switch command {
         case .auth, .bareAuth, .overfullAuth: reply(SMTPReply.invalidCommand)
         case .mail(let line), .rcpt(let line):
-            server.takesMailWithoutLogin ? reject(line, with: SMTPReply.startTLSRequired) : nil
+            takesMail ? reject(line, with: SMTPReply.startTLSRequired) : nil
         default: nil
         }
+    }
+
+    /// Takes the proxy's word for who its client is, and begins anew with that client, of which nothing is known
+    /// but what the proxy has said (XCLIENT_README).
+    private mutating func adopt(_ words: [[UInt8]]) -> Decision {
+        guard sender == nil else { return reply(SMTPReply.badSequence) }
+        var all = claimed
+        guard let said = try? XClientAttributes(smtp: words, known: SMTP.knownAttributes) else {
+            return reply(SMTPReply.invalidArgument)
+        }
+        all.add(said)
+        guard all.isSpeakable, let claim = try? all.claim() else { return reply(SMTPReply.invalidArgument) }
+        claimed = all
+        client = SMTPClientWords(helo: claimed[.helo], speaksESMTP: claimed.speaksESMTP)
+        mayClaim = claim.address == nil
+        state = .idle
+        return (.adopt(claim, reply: SMTPReply.greeting(of: server.policy.serverName)), nil)
     }
 
     private mutating func greet(_ name: [UInt8], with answer: [UInt8]) -> Decision {
@@ -168,8 +198,11 @@ package struct SMTPClientDialogue: ClientDialogue {
         }
     }
 
+    /// Whether a message needs no login, or none that the proxy before us has not seen.
+    private var takesMail: Bool { server.takesMailWithoutLogin || claimed[.login] != nil }
+
     private mutating func mail(_ line: SMTPCommand.EnvelopeLine) -> Decision {
-        guard server.takesMailWithoutLogin else { return reject(line, with: SMTPReply.authenticationRequired) }
+        guard takesMail else { return reject(line, with: SMTPReply.authenticationRequired) }
         guard sender == nil else { return reply(SMTPReply.badSequence) }
         guard line.hasArguments else { return reply(SMTPReply.invalidArgument) }
         sender = line.text
@@ -180,7 +213,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         guard let sender else { return reply(SMTPReply.badSequence) }
         guard line.hasArguments else { return reply(SMTPReply.invalidArgument) }
         let envelope = SMTPEnvelope(helo: client.helo ?? [], from: sender, to: line.text)
-        return authenticate(Credentials(method: .none, login: [], secret: nil, envelope: envelope))
+        return authenticate(Credentials(method: .none, login: claimed[.login] ?? [], secret: nil, envelope: envelope))
     }
 
     private mutating func reject(_ line: SMTPCommand.EnvelopeLine, with answer: [UInt8]) -> Decision {
@@ -197,4 +230,15 @@ package struct SMTPClientDialogue: ClientDialogue {
         state = .idle
         return (.reply(answer), note)
     }
+}
+
+extension XClientAttributes {
+    /// Whether the greeting of the client that is told can be said on: one word, and one of two protocols.
+    fileprivate var isSpeakable: Bool {
+        let isWord = self[.helo].map { $0.count <= 255 && $0.allSatisfy { $0.isPrintableASCII && $0 != .space } } ?? true
+        let isProtocol = self[.proto].map { word in ["SMTP", "ESMTP"].contains { word.span.isKeyword($0, in: word.indices) } } ?? true
+        return isWord && isProtocol
+    }
+
+    fileprivate var speaksESMTP: Bool { self[.proto].map { $0.span.isKeyword("ESMTP", in: $0.indices) } ?? false }
 }

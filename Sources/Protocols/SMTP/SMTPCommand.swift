@@ -9,6 +9,8 @@ package enum SMTPCommand: Equatable, Sendable {
     case noop, rset, quit, startTLS
     /// Commands that exist, and that nobody gets an answer to before a login.
     case vrfy, expn, help
+    /// Postfix's word for who the client of a proxy is.
+    case xclient([[UInt8]])
 
     /// A line that is kept as it came, for the auth server and the upstream to judge.
     package struct EnvelopeLine: Equatable, Sendable {
@@ -57,6 +59,7 @@ package enum SMTPCommand: Equatable, Sendable {
         case ("VRFY", _): .vrfy
         case ("EXPN", _): .expn
         case ("HELP", _): .help
+        case ("XCLIENT", let count): .xclient((0..<count).map { argument($0) })
         default: throw .command
         }
     }

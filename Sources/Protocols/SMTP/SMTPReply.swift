@@ -50,6 +50,20 @@ package struct SMTPReply: Equatable, Sendable {
         text = line.bytes(in: parsed.text)
         return parsed.isLast ? .whole : .partial
     }
+
+    /// The words that follow this one on a line of a reply to EHLO; nil where no line begins with it, the first
+    /// one excepted, which is the name of the server (RFC 5321, section 4.1.1.1).
+    func parameters(of keyword: String) -> [[UInt8]]? {
+        let span = bytes.span
+        var start = span.line()?.end ?? bytes.count
+        while let line = span.line(from: start) {
+            let text = span.bytes(in: min(start + 4, line.content.upperBound)..<line.content.upperBound)
+            let words = text.split(separator: .space).map { Array($0) }
+            if let first = words.first, first.span.isKeyword(keyword, in: first.indices) { return Array(words.dropFirst()) }
+            start = line.end
+        }
+        return nil
+    }
 }
 
 /// What we say to clients ourselves (`mail-smtp.md`, sections 3 and 7).
@@ -81,6 +95,8 @@ extension SMTPReply {
         bytes.count >= 3 && bytes.prefix(3).allSatisfy { $0.isDigit }
             && bytes.allSatisfy { $0.isDigit || $0 == .space || $0 == UInt8(ascii: ".") }
     }
+
+    static func greeting(of serverName: [UInt8]) -> [UInt8] { line("220 ", serverName, " ESMTP ready") }
 
     /// The line that asks a client for its next response.
     static func continuation(_ challenge: [UInt8]) -> [UInt8] {

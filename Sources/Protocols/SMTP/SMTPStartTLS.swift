@@ -1,6 +1,6 @@
 /// `STARTTLS` at an SMTP upstream (RFC 3207), which is asked first what it offers. The login greets it anew under TLS.
 struct SMTPStartTLS: StartTLSPrelude {
-    static let greetingUnderTLS = "220 TLS\r\n"
+    let greetingUnderTLS = "220 TLS\r\n"
 
     /// What the reply that is awaited answers.
     private enum State: Sendable { case connection, hello, startTLS }
@@ -39,7 +39,7 @@ struct SMTPStartTLS: StartTLSPrelude {
             state = .hello
             return .send(hello)
         case (.hello, 250):
-            guard reply.offers("STARTTLS") else { return .cannotStartTLS(.notOffered) }
+            guard reply.parameters(of: "STARTTLS") != nil else { return .cannotStartTLS(.notOffered) }
             state = .startTLS
             return .send(Secret(Array("STARTTLS\r\n".utf8).span))
         case (.startTLS, 220):
@@ -49,20 +49,5 @@ struct SMTPStartTLS: StartTLSPrelude {
         default:
             return .cannotStartTLS(.invalid(reply: reply.bytes))
         }
-    }
-}
-
-extension SMTPReply {
-    /// Whether a reply to EHLO has that word at the front of a line, the first one excepted, which is the name
-    /// of the server (RFC 5321, section 4.1.1.1).
-    fileprivate func offers(_ keyword: String) -> Bool {
-        let span = bytes.span
-        var start = span.line()?.end ?? bytes.count
-        while let line = span.line(from: start) {
-            let word = min(start + 4, line.content.upperBound)..<line.content.upperBound
-            if span.isKeyword(keyword, in: word) { return true }
-            start = line.end
-        }
-        return false
     }
 }

@@ -35,15 +35,18 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         let line: Secret
     }
 
+    private let script: Script
     private var state: State
 
     /// - Parameter client: what the client has said of itself.
     package init(
         _ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, policy: DialoguePolicy
     ) {
-        let script = Script(credentials: credentials, client: client, route: route, policy: policy)
+        script = Script(credentials: credentials, client: client, route: route, policy: policy)
         do throws(Obstacle) {
-            state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: try script.commands())
+            // Whatever the upstream offers, what cannot be said at all is known now.
+            _ = try script.introduction(to: SMTPReply())
+            state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: [try script.hello()] + (try script.login()))
         } catch {
             state = .hopeless(error.action)
         }
@@ -86,7 +89,13 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         switch (purpose, reply.code ?? 0) {
         case (.recipient, _):
             return decide(.accepted(reply: reply.bytes))
-        case (.connection, 220), (.hello, 250), (.xclient, 220), (.xclient, 250), (.clientHello, 250),
+        case (.hello, 250):
+            do throws(Obstacle) {
+                return proceed(to: try script.introduction(to: reply) + commands)
+            } catch {
+                return decide(error.action)
+            }
+        case (.connection, 220), (.xclient, 220), (.xclient, 250), (.clientHello, 250),
             (.sender, 250), (.plain, 235), (.token, 235):
             return proceed(to: commands)
         case (.token(let login), 334):
@@ -141,30 +150,40 @@ extension SMTPUpstreamDialogue {
         let route: UpstreamTerms
         let policy: DialoguePolicy
 
-        func commands() throws(Obstacle) -> [Command] {
-            try hello() + xclient() + login()
-        }
-
-        private func hello() throws(Obstacle) -> [Command] {
+        func hello() throws(Obstacle) -> Command {
             // An upstream that is to judge credentials takes AUTH after EHLO alone (RFC 4954, section 3).
             let needsESMTP = client.speaksESMTP || policy.sendsXCLIENT || asksUpstream
-            return [try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName.span)]
+            return try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName.span)
         }
 
         /// XCLIENT, and the client's own greeting for the session that begins anew with it.
-        private func xclient() throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT, let address = route.client.source?.address else { return [] }
-            var attributes = Array("ADDR=".utf8) + XText.encode(address.xclientText)
-            if !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides {
-                attributes += Array(" LOGIN=".utf8) + XText.encode(credentials.login)
+        /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
+        ///   lists none is told what nginx tells every upstream.
+        func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
+            guard policy.sendsXCLIENT, route.client.source != nil else { return [] }
+            let listed = offer.parameters(of: "XCLIENT") ?? []
+            let known = XClientAttribute.allCases.filter { attribute in
+                listed.contains { $0.span.isKeyword(attribute.rawValue, in: $0.indices) }
             }
-            attributes += Array(" NAME=".utf8) + XText.encode(route.client.hostName)
-            let introduction = try command(.xclient, "XCLIENT ", attributes.span)
-            guard let helo = client.helo else { return [introduction] }
-            return [introduction, try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)]
+            let commands = attributes.smtpCommands(known: listed.isEmpty ? [.address, .login, .name] : Set(known))
+            let introduction = try commands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
+            guard !introduction.isEmpty, let helo = client.helo else { return introduction }
+            return introduction + [try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)]
         }
 
-        private func login() throws(Obstacle) -> [Command] {
+        private var attributes: XClientAttributes {
+            var attributes = XClientAttributes(route.client)
+            if !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides {
+                attributes[.login] = credentials.login
+            }
+            if let helo = client.helo {
+                attributes[.helo] = helo
+                attributes[.proto] = Array((client.speaksESMTP ? "ESMTP" : "SMTP").utf8)
+            }
+            return attributes
+        }
+
+        func login() throws(Obstacle) -> [Command] {
             if let envelope = credentials.envelope {
                 return [try command(.sender, "", envelope.from.span), try command(.recipient, "", envelope.to.span)]
             }
@@ -190,9 +209,4 @@ extension SMTPUpstreamDialogue {
             return Command(purpose: purpose, line: line)
         }
     }
-}
-
-extension InternetAddress {
-    /// As `XCLIENT` names it.
-    fileprivate var xclientText: [UInt8] { isIPv6 ? Array("IPV6:".utf8) + text : text }
 }

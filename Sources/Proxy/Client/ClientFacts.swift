@@ -8,8 +8,11 @@ extension Session {
     var clientFacts: ClientFacts {
         var facts = ClientFacts(source: identity.address.endpoint, hostName: identity.hostName.bytes)
         guard server.tellsOfClients else { return facts }
-        facts.destination = client.source.localAddress?.unmapped.endpoint
-        facts.tls = security.map { ClientTLS($0) } ?? identity.tls
+        facts.destination = identity.destination ?? client.source.localAddress?.unmapped.endpoint
+        facts.hopsLeft = identity.hopsLeft - 1
+        facts.session = identity.session
+        facts.forwarded = identity.forwarded
+        if server.tellsOfTLS { facts.tls = security.map { ClientTLS($0) } ?? identity.tls }
         return facts
     }
 }

@@ -6,7 +6,9 @@ struct ClientIdentity {
     /// The machine at the other end of the socket: the client, or a balancer before it.
     let peer: SocketAddress
     /// Where the client is: the peer, unless one that is trusted says otherwise.
-    var address: SocketAddress
+    private(set) var address: SocketAddress
+    /// Where the client has connected to, where a proxy says it.
+    private(set) var destination: Endpoint?
     /// The client's name in the DNS, or why there is none; only SMTP speaks of it
     /// (`mail-extras.md`, section 3).
     var hostName = HostName.unavailable
@@ -14,6 +16,12 @@ struct ClientIdentity {
     private(set) var proxyHeader: ProxyHeader.Addresses?
     /// The TLS that the client speaks with a balancer that is trusted.
     private(set) var tls: ClientTLS?
+    /// How many proxies the session may still go through, this one counted.
+    private(set) var hopsLeft = ClientClaim.hopsAtFirst
+    /// By what name the first proxy knows the session.
+    private(set) var session: [UInt8]?
+    /// What proxies have said besides, for whoever understands it.
+    private(set) var forwarded: [ClientField] = []
 
     init(peer: SocketAddress) {
         self.peer = peer.unmapped
@@ -28,6 +36,20 @@ struct ClientIdentity {
         if let source = header.addresses?.source.endpoint { address = SocketAddress(source).unmapped }
     }
 
+    /// Takes the word of a proxy that speaks our protocol. It is one that is trusted, or there is no claim.
+    mutating func adopt(_ claim: ClientClaim) {
+        if let claimed = claim.address {
+            address = SocketAddress(Endpoint(claimed, port: claim.port ?? 0)).unmapped
+            // The name was that of the proxy.
+            hostName = .unavailable
+        }
+        if let told = claim.hostName { hostName = HostName(told) }
+        if let claimed = claim.destination { destination = Endpoint(claimed, port: claim.destinationPort ?? 0) }
+        hopsLeft = claim.hopsLeft ?? hopsLeft
+        session = claim.session ?? session
+        if !claim.forwarded.isEmpty { forwarded = claim.forwarded }
+    }
+
     enum HostName {
         /// The address leads to the name, and the name to the address.
         case confirmed([UInt8])
@@ -35,6 +57,15 @@ struct ClientIdentity {
         case unavailable
         /// Whoever could know a name did not answer.
         case temporarilyUnavailable
+
+        /// A name, or a word for its lack, as `XCLIENT NAME` tells it.
+        fileprivate init(_ told: [UInt8]) {
+            switch told {
+            case Self.unavailable.bytes: self = .unavailable
+            case Self.temporarilyUnavailable.bytes: self = .temporarilyUnavailable
+            default: self = .confirmed(told)
+            }
+        }
 
         /// As `XCLIENT NAME` and `Client-Host` tell it.
         var bytes: [UInt8] {

@@ -20,13 +20,14 @@ extension Session {
     /// Reads up to the header's end and not a byte further: what follows may be TLS, or follows only when the
     /// client has been greeted.
     private func proxyHeader() async throws(SessionFailure) -> ProxyHeader {
-        var bytes: [UInt8] = []
+        // What comes in a header's place may be a password.
+        var bytes = Secret()
         while true {
             try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
             var input = ProxyHeaderInput.incomplete
             client.read(through: worker.buffer, limit: ProxyHeader.maxByteCount - bytes.count) { news in
                 let before = bytes.count
-                bytes += news.bytes()
+                bytes.append(news)
                 input = ProxyHeader.parse(bytes.span)
                 return if case .header(_, let byteCount) = input { byteCount - before } else { news.count }
             }

@@ -23,6 +23,24 @@ import Telemetry
     private let resumption = LoopTimer()
     /// Wakes the loop, so that it asks again whether it is this worker's turn.
     private let nextTry = LoopTimer()
+    /// Ends the time in which handshakes that have begun can end.
+    private let lastCall = LoopTimer()
+    /// Called when nothing is accepted any longer.
+    package var whenClosed: (@LoopActor () -> Void)?
+
+    /// Whom a listener's sockets belong to.
+    package enum Ownership {
+        /// All workers accept on it.
+        case shared
+        /// No other worker accepts on it.
+        case own
+        /// Its own worker is not there.
+        case guest
+    }
+
+    /// How long handshakes may take that were under way when newcomers began to be turned away. Those come again
+    /// after a second, and find the socket closed.
+    private static let handshakeLimit = Duration.milliseconds(500)
 
     /// The system prefers who has waited longest, however busy: after so many connections a worker goes to the
     /// end of the line.
@@ -38,29 +56,56 @@ import Telemetry
     }
 
     /// Begins to accept on a listener that the master has bound. The descriptor becomes this worker's.
-    /// - Parameter isOwn: whether no other worker accepts on it.
-    package func open(_ descriptor: consuming FileDescriptor, for entrance: Entrance, isOwn: Bool = false) throws(KernelError) {
-        let door = Door(EventSource(descriptor, isStream: false), entrance: entrance, isOwn: isOwn, acceptor: self)
-        if case .oneIsWoken = sharing { door.source.isShared = !isOwn }
+    package func open(
+        _ descriptor: consuming FileDescriptor, for entrance: Entrance, as ownership: Ownership = .shared
+    ) throws(KernelError) {
+        try open(EventSource(descriptor, isStream: false), for: entrance, as: ownership)
+    }
+
+    package func open(_ source: EventSource, for entrance: Entrance, as ownership: Ownership) throws(KernelError) {
+        let door = Door(source, entrance: entrance, ownership: ownership, acceptor: self)
+        if case .oneIsWoken = sharing { door.source.isShared = !door.isOwn }
         doors.append(door)
         if !takesTurns(at: door) { try LoopActor.loop.watch(door.source, door) }
     }
 
-    /// Accepts nothing any longer; the master's copies of the listeners stay open. Who has connected up to now
-    /// is let in first: the listener may be gone with this worker.
+    /// Accepts no longer where this worker has stood in for others.
+    package func stepBack() { close(doors.filter { $0.ownership == .guest }) }
+
+    package var isClosed: Bool { doors.isEmpty }
+
+    /// Accepts nothing any longer; the master's copies of the listeners stay open. But where a listener goes
+    /// with this worker, and so turns newcomers away, those are let in who are already on their way.
     package func close() {
-        for door in doors {
-            var rest = door.entrance.options.socket.backlog
-            while rest > 0, worker.hasRoom, acceptOne(at: door) { rest -= 1 }
-        }
+        close(doors.filter { !$0.source.turnsAwayNewcomers })
+        guard !isClosed else { return closeNow() }
+        // Nobody else may own it by now.
+        lastCall.action = { [self] in closeNow() }
+        lastCall.start(after: Self.handshakeLimit)
+    }
+
+    /// Accepts nothing any longer, at once.
+    package func closeNow() {
+        close(doors)
         resumption.stop()
         nextTry.stop()
+        lastCall.stop()
+        lastCall.action = nil
         if case .takingTurns(let lock) = sharing {
             lock.release()
             LoopActor.loop.beforeWaiting = nil
         }
-        for door in doors { door.source.close() }
-        doors = []
+        whenClosed?()
+    }
+
+    /// Closes listeners. Who has connected up to now is let in first: they may be gone with this worker.
+    private func close(_ leaving: [Door]) {
+        for door in leaving {
+            var rest = door.entrance.options.socket.backlog
+            while rest > 0, worker.hasRoom, acceptOne(at: door) { rest -= 1 }
+            door.source.close()
+        }
+        doors.removeAll { !$0.source.isOpen }
     }
 
     fileprivate func accept(at door: Door) {
@@ -179,17 +224,19 @@ extension Acceptor {
 @LoopActor private final class Door: EventObserver {
     let source: EventSource
     let entrance: Entrance
-    /// Whether no other worker accepts here.
-    let isOwn: Bool
+    let ownership: Acceptor.Ownership
     var acceptedCount = 0
     private unowned let acceptor: Acceptor
 
-    init(_ source: EventSource, entrance: Entrance, isOwn: Bool, acceptor: Acceptor) {
+    init(_ source: EventSource, entrance: Entrance, ownership: Acceptor.Ownership, acceptor: Acceptor) {
         self.source = source
         self.entrance = entrance
-        self.isOwn = isOwn
+        self.ownership = ownership
         self.acceptor = acceptor
     }
+
+    /// Whether it needs no agreement with other workers.
+    var isOwn: Bool { ownership != .shared }
 
     /// Where faults of accepting go: the log of the first server whose clients come in here.
     var log: ErrorLog { entrance.listens[0].server.log }

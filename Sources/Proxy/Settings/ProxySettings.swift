@@ -16,6 +16,7 @@ package struct ProxySettings: SettingsGroup {
     /// `proxy`: nginx has never looked at it.
     @Setting package var isProxied = true
     @Setting package var header = Header.none
+    /// Whether upstreams of IMAP and POP3 are told by `ID` and `XCLIENT` who the client is.
     @Setting package var passesClientID = false
     /// Where the auth server does not say otherwise.
     @Setting package var security = UpstreamSecurity.off
@@ -33,7 +34,7 @@ package struct ProxySettings: SettingsGroup {
         .flag("xclient", in: [.mail, .server], sets: \.$sendsXCLIENT),
         .flag("proxy", in: [.mail, .server], sets: \.$isProxied),
         .choice("proxy_protocol", of: ["off": .none, "on": .v1, "v2": .v2], in: [.mail, .server], sets: \.$header),
-        .flag("proxy_client_id", in: [.mail, .server], sets: \.$passesClientID).supporting(only: "off"),
+        .flag("proxy_client_id", in: [.mail, .server], sets: \.$passesClientID),
         .choice("proxy_ssl", of: UpstreamSecurity.words, in: [.mail, .server], sets: \.$security),
     ]
 }

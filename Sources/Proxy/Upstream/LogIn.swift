@@ -13,6 +13,9 @@ enum LoginOutcome {
 extension Session {
     /// Connects to the upstream and logs in there for the client.
     func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
+        guard identity.hopsLeft > 1 else {
+            throw .upstream(level: .error, text: "TTL of the client's session reached zero, proxies appear to be looping", nil)
+        }
         setDeadline(server.timeout, else: .upstreamTimedOut)
         let (upstream, address) = try await connect(to: destination.upstream)
         let name = destination.upstream.name

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -28,6 +29,27 @@ import Testing
             #expect(other.awaitMessage() == 1)
             #expect(other.awaitMessage() == nil)
             #expect(!other.send(message: 1))
+        }
+    }
+
+    @Test func `a descriptor comes along, as one of the receiver's own`() throws {
+        try onLoop {
+            let (one, other) = try pair()
+            let (near, far) = try pair()
+            let isSent = one.send(message: 1, passing: FileDescriptor(owning: near.release()))
+            #expect(isSent && one.send(message: 2))
+            let (message, passed, isClosed) = other.receive()
+            #expect(message == 1 && !isClosed)
+            let received = try #require(passed)
+            #expect(fcntl(received.number, F_GETFD) == FD_CLOEXEC)
+            #expect(far.send(message: 3))
+            #expect(received.receiveMessage() == (3, false))
+            let next = other.receive()
+            #expect(next.message == 2 && next.passed == nil)
+            // Who expects none keeps none.
+            _ = one.send(message: 4, passing: FileDescriptor(owning: received.release()))
+            #expect(other.receiveMessage() == (4, false))
+            #expect(far.receiveMessage() == (nil, true))
         }
     }
 

@@ -105,6 +105,20 @@ import Testing
         #expect(listening == [true, true])
     }
 
+    @Test func `a socket that turns newcomers away says so, in every process that has it`() throws {
+        let path = try Workspace.here().file("s")
+        try onLoop {
+            for address in [loopback, .unix(path)] {
+                let socket = try ListeningSocket.bind(address)
+                let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
+                #expect(!door.turnsAwayNewcomers)
+                try socket.turnAwayNewcomers()
+                #expect(door.turnsAwayNewcomers)
+                door.close()
+            }
+        }
+    }
+
     // MARK: Options
 
     private func value(_ socket: borrowing ListeningSocket, _ level: CInt, _ option: CInt) -> CInt {

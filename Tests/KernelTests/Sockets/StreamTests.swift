@@ -63,6 +63,25 @@ import Testing
         }
     }
 
+    @Test func `what is only looked at is still there to be read`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            let buffer = SharedBuffer()
+            pair.far.say("abcd")
+            try runLoop { pair.near.isReadable }
+            #expect(buffer.peek(at: pair.near, atMost: 3) == .moved(3))
+            #expect(pair.near.isReadable)
+            #expect(buffer.fill(from: pair.near) == .moved(4))
+            pair.near.isReadable = true
+            #expect(buffer.peek(at: pair.near, atMost: 3) == .wouldBlock)
+            #expect(!pair.near.isReadable)
+            pair.far.endSending()
+            try runLoop { pair.near.isReadable }
+            #expect(buffer.peek(at: pair.near, atMost: 3) == .closed)
+            pair.close()
+        }
+    }
+
     @Test func `a connection that was reset says so`() throws {
         try onLoop {
             let pair = try WatchedPair(Recorder())

@@ -561,7 +561,7 @@ private func hold(
                     actions.append(dialogue.refuse(Refusal(.message([]), saslError: [0x41]), thenCloses: false))
                 case .startTLS, .close:
                     return actions
-                case .awaitInput, .reply:
+                case .awaitInput, .reply, .adopt:
                     break
                 }
             }

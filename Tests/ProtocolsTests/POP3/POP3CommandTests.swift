@@ -27,6 +27,8 @@ import Testing
         ("AUTH PLAIN AGEAYg==", .auth(mechanism: bytes("PLAIN"), initialResponse: secret("AGEAYg=="))),
         ("AUTH PLAIN a b", .misused),
         ("CAPA", .capa), ("capa 1 2 3", .capa), ("NOOP", .noop), ("NOOP   ", .noop), ("QUIT now", .quit),
+        ("XCLIENT", .xclient([])), ("xclient A=1  B=", .xclient([bytes("A=1"), bytes("B=")])),
+        ("XCLIENT 1 2 3 4 5 6 7 8", .xclient((1...8).map { bytes("\($0)") })),
         ("stls", .stls), ("STLS please", .stls),
     ]
 
@@ -34,6 +36,7 @@ import Testing
         ("", .command), (" NOOP", .command), ("STAT", .command), ("LIST 1", .command), ("RETR 1", .command),
         ("NOO", .command), ("NOOPS", .command), ("N0OP", .command), ("NOOP\t", .command), ("*", .command),
         ("STARTTLSX", .command), ("ſTLS", .command),
+        ("XCLIENT 1 2 3 4 5 6 7 8 9", .tooManyArguments), ("XCLIENT a\rb", .lineEnd),
         ("NOOP 1 2 3 4", .tooManyArguments), ("APOP a b c d", .tooManyArguments), ("AUTH a b c d", .tooManyArguments),
         ("NOOP\r1", .command), ("NOOP \r", .lineEnd), ("USER jo\re", .lineEnd), ("PASS \r", .lineEnd),
         ("NOOP\r", .command), ("\rNOOP", .command),

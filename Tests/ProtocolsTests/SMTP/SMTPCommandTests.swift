@@ -23,10 +23,11 @@ import Testing
         ("RCPT TO:<x> FOO=1", .rcpt(line("RCPT TO:<x> FOO=1"))), ("RCPT", .rcpt(line("RCPT", bare: true))),
         ("NOOP 1 2 3 4 5 6 7 8 9 10 11", .noop), ("RSET", .rset), ("QUIT", .quit), ("quit now", .quit),
         ("STARTTLS", .startTLS), ("starttls x", .startTLS), ("VRFY joe", .vrfy), ("EXPN list", .expn), ("HELP", .help),
+        ("XCLIENT", .xclient([])), ("xclient A=B  c", .xclient([bytes("A=B"), bytes("c")])),
     ]
 
     private static let unreadable = [
-        "", " NOOP", "DATA", "BDAT 1", "XCLIENT A=B", "ETRN x", "NOO", "NOOPS", "STARTTL", "STARTTLSS", "AUTH\tPLAIN",
+        "", " NOOP", "DATA", "BDAT 1", "XCLIENTS A=B", "ETRN x", "NOO", "NOOPS", "STARTTL", "STARTTLSS", "AUTH\tPLAIN",
         "NOOP 1 2 3 4 5 6 7 8 9 10 11 12", "MAIL\rFROM:<a>", "MAIL FROM:<a>\r", "NOOP\r", "EHLO a\rb",
     ]
 

@@ -67,7 +67,7 @@ import Testing
             S: 220 ready
             C: EHLO mx.test
             S: 250-mx.example
-            S: 250-XCLIENT NAME ADDR
+            S: 250-XCLIENT NAME ADDR LOGIN
             S: 250 SIZE
             C: XCLIENT ADDR=127.0.0.1 LOGIN=u+20ser+2B+3D NAME=[UNAVAILABLE]
             S: 220 again

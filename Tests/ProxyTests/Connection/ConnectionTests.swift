@@ -38,6 +38,25 @@ import Testing
         }
     }
 
+    @Test func `it reads as far as it is told by what has come, and the rest stays`() throws {
+        try onLoop {
+            let (connection, far) = try pair()
+            let buffer = SharedBuffer()
+            far.say("headerTLS")
+            try runLoop { connection.canRead }
+            var seen = 0
+            connection.read(through: buffer, limit: 100) { bytes in
+                seen = bytes.count
+                return 6
+            }
+            #expect(seen == 9 && connection.input.isEmpty && connection.canRead)
+            #expect(buffer.withBytes(9) { bytes in bytes.indices.allSatisfy { bytes[$0] == 0 } })
+            connection.read(through: buffer, limit: 100)
+            #expect(text(connection.input) == "TLS")
+            connection.close()
+        }
+    }
+
     @Test func `what was read is not left in the shared buffer`() throws {
         try onLoop {
             let (connection, far) = try pair()

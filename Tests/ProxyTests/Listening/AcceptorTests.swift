@@ -15,10 +15,12 @@ import Testing
         let worker: WorkerServices
         let acceptor: Acceptor
         let address: SocketAddress
+        private let number: CInt
 
         /// - Parameter more: behind the port in its `listen`, and other directives of the server.
         init(
-            room: Int, acceptsMany: Bool = false, more: String = ";", sharing: Acceptor.Sharing = .alone, isOwn: Bool = false
+            room: Int, acceptsMany: Bool = false, more: String = ";", sharing: Acceptor.Sharing = .alone,
+            as ownership: Acceptor.Ownership = .shared
         ) throws {
             let text = "events {} mail { server_name mx; server { auth_http 127.0.0.1:1; listen 110\(more) } }"
             let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
@@ -30,14 +32,20 @@ import Testing
             settings.multiAccept = acceptsMany
             settings.acceptMutexDelay = .milliseconds(20)
             acceptor = Acceptor(worker: worker, settings: settings, sharing: sharing)
-            try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first), isOwn: isOwn)
+            number = door.number
+            try acceptor.open(FileDescriptor(owning: door.release()), for: try #require(entrances.first), as: ownership)
+        }
+
+        /// The listener as its master has it.
+        func master() throws -> ListeningSocket {
+            ListeningSocket(descriptor: try FileDescriptor.duplicate(of: number), address: address)
         }
 
         func connect() throws -> Client { try Client(to: address) }
 
         /// Ends every session.
         func close() throws {
-            acceptor.close()
+            acceptor.closeNow()
             worker.cutOffAll()
             try runLoop { worker.isEmpty }
         }
@@ -135,6 +143,43 @@ import Testing
         }
     }
 
+    @Test func `where a listener goes with it, a handshake that has begun is let in, and newcomers are not`() throws {
+        try onLoop {
+            let bench = try Bench(room: 8)
+            let socket = try bench.master()
+            // A handshake ends with the client's first bytes, so a test has it in hand.
+            try socket.descriptor.setOption(CInt(IPPROTO_TCP), TCP_DEFER_ACCEPT, 5, named: "")
+            let client = try bench.connect()
+            try runLoop { client.source.isWritable }
+            try socket.turnAwayNewcomers()
+            _ = consume socket
+            var isClosed = false
+            bench.acceptor.whenClosed = { isClosed = true }
+            bench.acceptor.close()
+            #expect(!isClosed && !bench.acceptor.isClosed)
+            let late = try bench.connect()
+            client.source.say("NOOP\r\n")
+            try runLoop { client.heard == "+OK POP3 ready\r\n+OK\r\n" }
+            try runLoop { isClosed }
+            #expect(bench.acceptor.isClosed && late.heard.isEmpty && !late.source.isWritable)
+            try bench.close()
+        }
+    }
+
+    @Test func `it steps back from where it has stood in for others, and lets in who waits there`() throws {
+        try onLoop {
+            let bench = try Bench(room: 8, as: .guest)
+            let client = try bench.connect()
+            bench.acceptor.stepBack()
+            #expect(bench.acceptor.isClosed)
+            try runLoop { !client.heard.isEmpty }
+            let next = try bench.connect()
+            try takeTurn()
+            #expect(next.heard.isEmpty && bench.worker.room == 7)
+            try bench.close()
+        }
+    }
+
     // MARK: Sharing
 
     private static let stranger = OwnProcess.parentID
@@ -175,7 +220,7 @@ import Testing
         try onLoop {
             let lock = try SharedLock()
             #expect(lock.take(for: Self.stranger))
-            let bench = try Bench(room: 8, sharing: .takingTurns(lock), isOwn: true)
+            let bench = try Bench(room: 8, sharing: .takingTurns(lock), as: .own)
             let client = try bench.connect()
             try runLoop { !client.heard.isEmpty }
             try bench.close()

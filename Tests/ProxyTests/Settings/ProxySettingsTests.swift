@@ -54,7 +54,7 @@ import Testing
         ("proxy_protocol on;", "ok"), ("proxy_protocol v2;", "ok"), ("proxy_protocol off;", "ok"),
         ("proxy_ssl yes;", #"invalid value "yes""#),
         ("proxy_ssl on; proxy_ssl on;", #""proxy_ssl" directive is duplicate"#),
-        ("proxy_client_id on;", #""proxy_client_id on" is not supported by this version of martlet"#),
+        ("proxy_client_id on;", "ok"),
         ("xclient on; xclient on;", #""xclient" directive is duplicate"#),
     ])
     func `what is no value, or has no effect yet, is refused`(_ directives: String, _ message: String) {

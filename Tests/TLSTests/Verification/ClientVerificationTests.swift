@@ -55,6 +55,24 @@ import Testing
         ("ssl_verify_client on; ssl_client_certificate FOLDER/cas.pem;", "deep", .success, nil),
     ]
 
+    @Test func `a balancer's header can tell of the connection and of both certificates`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let context = try TLSServerContext(
+                authority.directives("rsa") + Self.ca.replacing("FOLDER", with: authority.folder) + "ssl_verify_client optional_no_ca;")
+            for (certificate, number) in [("client", 0), ("expired", 10), (nil, 1)] as [(String?, UInt32)] {
+                let pair = try TLSPair(context, ClientHabits(certificate: certificate))
+                defer { pair.close() }
+                _ = try pair.shakeHands()
+                #expect(pair.server.verificationNumber == number)
+                #expect((pair.server.clientCertificate?.commonName != nil) == (certificate != nil))
+                #expect(pair.server.signatureAlgorithm?.hasSuffix("SHA256") == true)
+                #expect(pair.server.keyAlgorithm == "RSA2048")
+                #expect(pair.server.applicationProtocol == nil)
+            }
+        }
+    }
+
     @Test(arguments: cases)
     func `a client is judged as the directives say`(
         _ directives: String, _ certificate: String?, _ verification: Verification, _ fault: VerificationFault?

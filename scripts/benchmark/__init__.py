@@ -1,0 +1,1 @@
+"""What scripts/bench is made of: the work, the figures and their goals, the servers, and how all is shown."""
