@@ -7,7 +7,8 @@ import Telemetry
 @LoopActor final class Lookup {
     private let question: DNSQuestion
     private unowned let resolver: NameResolver
-    private var inquiries: [Inquiry] = []
+    /// By what each is: thousands may wait for one answer, and stop in one turn.
+    private var inquiries: [ObjectIdentifier: Inquiry] = [:]
 
     private let waiter = Waiter()
     private let timer = LoopTimer()
@@ -30,10 +31,10 @@ import Telemetry
         }
     }
 
-    func add(_ inquiry: Inquiry) { inquiries.append(inquiry) }
+    func add(_ inquiry: Inquiry) { inquiries[ObjectIdentifier(inquiry)] = inquiry }
 
     func remove(_ inquiry: Inquiry) {
-        inquiries.removeAll { $0 === inquiry }
+        inquiries[ObjectIdentifier(inquiry)] = nil
         if inquiries.isEmpty { waiter.wake() }
     }
 
@@ -47,8 +48,8 @@ import Telemetry
         timer.stop()
         resolver.isDone(question, answer, lifetime: lifetime)
         let waiting = inquiries
-        inquiries = []
-        for inquiry in waiting { inquiry.answer(answer) }
+        inquiries = [:]
+        for inquiry in waiting.values { inquiry.answer(answer) }
     }
 
     /// Follows the name's aliases to its records.
@@ -92,9 +93,13 @@ import Telemetry
         var place = resolver.nextServer()
         var (refusalCount, failureCount) = (0, 0)
         while !inquiries.isEmpty {
+            let start = LoopActor.loop.now
             let outcome = await ask(question, servers[place])
+            // A server is silent also to those who have less patience than it is given.
+            if case .silent = outcome, LoopActor.loop.now - start >= resolver.shortestSilence {
+                resolver.note(isSilent: true, server: place)
+            }
             if inquiries.isEmpty { break }
-            if case .silent = outcome { resolver.note(isSilent: true, server: place) }
             switch outcome {
             case .response(let response):
                 resolver.note(isSilent: false, server: place)

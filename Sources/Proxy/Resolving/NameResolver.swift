@@ -9,6 +9,8 @@ import Telemetry
     unowned let worker: WorkerServices
     /// How long a server may be silent before the next one is asked.
     let patience: Duration
+    /// How long it must have been, where nobody waits so long, to be passed over all the same.
+    var shortestSilence: Duration { patience / 5 }
     private var cache = AnswerCache()
     /// Questions on their way. Whoever asks one of them waits for the same answer.
     private var lookups: [DNSQuestion: Lookup] = [:]

@@ -119,6 +119,43 @@ import Testing
         }
     }
 
+    @Test func `a server that is silent is known for it also where nobody waits as long as it may be`() throws {
+        let silent = try StubNameServer { _ in .silence }
+        let good = try StubNameServer { _ in .records([.address("192.0.2.1")]) }
+        try onLoop {
+            let bench = try Bench(silent, good, patience: .seconds(1))
+            #expect(try bench.answer(.ipv4, "n0", within: .milliseconds(200)) == "110: Operation timed out")
+            for number in 1..<6 { #expect(try bench.answer(.ipv4, "n\(number)", within: .milliseconds(200)) == "192.0.2.1") }
+            #expect(silent.questions.count == 1)
+            try bench.close()
+        }
+    }
+
+    @Test func `a server is not called silent by those who go at once`() throws {
+        let slow = try StubNameServer { $0.number == 1 ? .silence : .records([.address("192.0.2.1")]) }
+        let other = try StubNameServer { _ in .records([.address("192.0.2.2")]) }
+        try onLoop {
+            let bench = try Bench(slow, other)
+            #expect(try bench.answer(.ipv4, "n0", within: .milliseconds(50)) == "110: Operation timed out")
+            #expect(try bench.answer(.ipv4, "n1") == "192.0.2.2")
+            #expect(try bench.answer(.ipv4, "n2") == "192.0.2.1")
+            try bench.close()
+        }
+    }
+
+    @Test func `thousands who stop waiting for one answer hold up nobody`() throws {
+        let server = try StubNameServer { _ in .silence }
+        try onLoop {
+            let bench = try Bench(server)
+            let inquiries = (0..<20_000).map { _ in bench.ask(.ipv4, "mx.example") }
+            let start = ContinuousClock.now
+            for inquiry in inquiries.reversed() { inquiry.cancel() }
+            #expect(ContinuousClock.now - start < .seconds(1))
+            try bench.close()
+            #expect(server.questions.count == 1)
+        }
+    }
+
     @Test func `where nobody answers, each is told when its own time is over`() throws {
         let server = try StubNameServer { _ in .silence }
         try onLoop {
