@@ -143,6 +143,16 @@ import Testing
         #expect(second.questions.count >= 2)
     }
 
+    /// The client gives up after less than `resolver_timeout`, and after less than `auth_http_timeout`.
+    @Test func `a server that no name server tells of holds up the next one for no more than a moment`() throws {
+        let auth = try StubAuthServer(accepting: try StubServer.imap())
+        let names = try StubNameServer { _ in .silence }
+        let proxy = try MailServer(
+            .imap, "auth_http \(Self.url(1, host: "never.example")) \(auth.url); resolver \(names.address); resolver_timeout 1h; auth_http_timeout 1h;")
+        try Self.logIn(proxy)
+        #expect(auth.questions.count == 1)
+    }
+
     @Test func `a real name server says where the auth server is`() throws {
         let auth = try StubAuthServer(accepting: try StubServer.imap())
         let names = try Dnsmasq(["--host-record=auth.example,127.0.0.1"])

@@ -9,7 +9,7 @@ private struct Candidate {
 }
 
 extension Session {
-    /// How long a connection to an auth server may take where another can be asked.
+    /// How long it may take to find an auth server, and then to connect to it, where another can be asked.
     private static let connectPatience = Duration.seconds(3)
 
     /// How many places are asked for one login. Whoever answers for a name may have given it many.
@@ -52,8 +52,9 @@ extension Session {
         among authServers: [AuthServer], _ failure: inout SessionFailure?
     ) async throws(SessionFailure) -> [Candidate] {
         var (up, down): ([Candidate], [Candidate]) = ([], [])
+        let patience = authServers.count > 1 ? Self.connectPatience : nil
         for authServer in authServers {
-            switch try await addresses(of: authServer.host) {
+            switch try await addresses(of: authServer.host, within: patience) {
             case .success(let addresses):
                 for address in addresses {
                     let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)

@@ -8,12 +8,13 @@ extension Session {
 
     /// Where a host is: as name servers say, if the server has any and the host is theirs to know. Where they
     /// cannot tell, it is where it was.
-    func addresses(of host: Host) async throws(SessionFailure) -> Result<[SocketAddress], LookupFailure> {
+    /// - Parameter patience: how long they are waited for where that is less than `resolver_timeout`.
+    func addresses(of host: Host, within patience: Duration? = nil) async throws(SessionFailure) -> Result<[SocketAddress], LookupFailure> {
         guard host.isInDNS, let resolver = worker.resolver(for: server), let name = DNSName(Array(host.name.utf8)) else {
             return host.addresses.isEmpty ? .failure(.hostNotFound) : .success(host.addresses)
         }
         let known = resolver.lastKnownAddresses(of: host)
-        let limit = known.isEmpty ? server.resolverTimeout : min(server.resolverTimeout, Self.patienceWithKnownHost)
+        let limit = min(server.resolverTimeout, known.isEmpty ? patience ?? server.resolverTimeout : Self.patienceWithKnownHost)
         let inquiry = resolver.askForAddresses(of: name, port: host.port, within: limit, waiter: waiter)
         defer { inquiry.cancel() }
         try await wait { inquiry.answer != nil }
