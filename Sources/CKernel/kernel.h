@@ -131,3 +131,12 @@ static inline ssize_t kernel_receive_descriptor(int channel, uint8_t *message, i
         memcpy(descriptor, CMSG_DATA(first), sizeof(int));
     return count;
 }
+
+static inline int kernel_pipe(int ends[2]) {
+    return (int)syscall(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+}
+static inline int kernel_set_pipe_capacity(int pipe, int size) { return fcntl(pipe, 1031 /* F_SETPIPE_SZ */, size); }
+/* Moves without waiting, and without copying where that can be: SPLICE_F_MOVE, SPLICE_F_NONBLOCK. */
+static inline ssize_t kernel_splice(int from, int to, size_t count) {
+    return syscall(SYS_splice, from, (void *)0, to, (void *)0, count, 1U | 2U);
+}

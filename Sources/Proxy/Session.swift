@@ -14,7 +14,7 @@ import Telemetry
     var security: TLSServerConnection?
     var identity: ClientIdentity
     /// The same as it was before anything was said in the clear that TLS lets us forget.
-    private var identityBeforeClaims: ClientIdentity?
+    var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -111,7 +111,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
-        forgetClaims()
+        try await forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -173,7 +173,7 @@ import Telemetry
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
         case .adopt(let claim, let reply):
-            adopt(claim)
+            try await adopt(claim)
             client.enqueue(reply)
         case .authenticate(let credentials):
             try await flush(client)
@@ -184,21 +184,6 @@ import Telemetry
             try await startTLS(after: reply)
         }
         return nil
-    }
-
-    /// Takes the word of the proxy before us for who the client is.
-    private func adopt(_ claim: ClientClaim) {
-        if identityBeforeClaims == nil { identityBeforeClaims = identity }
-        identity.adopt(claim)
-        context.client = identity.host
-        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
-    }
-
-    private func forgetClaims() {
-        guard let before = identityBeforeClaims else { return }
-        identity = before
-        identityBeforeClaims = nil
-        context.client = identity.host
     }
 
     @inline(__always) private func readMore() async throws(SessionFailure) {

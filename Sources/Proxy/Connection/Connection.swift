@@ -46,6 +46,15 @@ import TLS
     /// Writes as much as is taken.
     func send(_ bytes: Span<UInt8>) -> Transfer { noting(tls?.send(bytes) ?? source.send(bytes)) }
 
+    /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
+    var isPlain: Bool { tls == nil }
+
+    /// Reads into an empty pipe.
+    func receive(into pipe: Pipe) -> Transfer { noting(pipe.fill(from: source)) }
+
+    /// Writes as much of a pipe as is taken.
+    func send(from pipe: Pipe) -> Transfer { noting(pipe.drain(into: source)) }
+
     private func noting(_ transfer: Transfer) -> Transfer {
         if case .failed(let error) = transfer {
             isBroken = true
