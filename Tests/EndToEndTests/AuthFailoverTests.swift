@@ -90,6 +90,28 @@ import Testing
         #expect(try load.stop() == [])
     }
 
+    /// A place at which connections are neither taken nor refused: whoever listens there has no room for another.
+    private static func fullHouse(at address: Address) throws -> [Socket] {
+        var sockets = [try Socket.listen(at: address, backlog: 0)]
+        while let guest = try? Socket.connect(to: address, by: .after(.milliseconds(300))) { sockets.append(guest) }
+        return sockets
+    }
+
+    @Test func `a machine that does not even take connections costs a moment, of an auth server once`() throws {
+        let upstream = try StubServer.imap()
+        let (full, second) = (try Ports.free(), Address.loopback(7, upstream.port))
+        let guests = try Self.fullHouse(at: .port(full)) + Self.fullHouse(at: second)
+        defer { for guest in guests { guest.shutDown() } }
+        let names = try StubNameServer { $0.type == "A" ? .records([.address("127.0.0.7"), .address("127.0.0.1")]) : .records([]) }
+        let auth = try StubAuthServer { _ in .headers(["Auth-Status: OK", "Auth-Server: mail.example", "Auth-Port: \(upstream.port)"]) }
+        let proxy = try MailServer(
+            .imap, "auth_http \(Self.url(full)) \(auth.url); auth_http_fail_timeout 1h; resolver \(names.address);")
+        try Self.logIn(proxy, times: 4)
+        #expect(auth.questions.count == 4 && upstream.sessions.count == 4)
+        let timeouts = proxy.server.log.components(separatedBy: "auth http server 127.0.0.1:\(full) timed out").count - 1
+        #expect(timeouts == 1)
+    }
+
     // MARK: Names
 
     @Test func `an auth server is found by name while serving, at all its addresses, and again when its time is over`() throws {

@@ -12,6 +12,9 @@ extension Session {
     /// How long a connection to an auth server may take where another can be asked.
     private static let connectPatience = Duration.seconds(3)
 
+    /// How many places are asked for one login. Whoever answers for a name may have given it many.
+    private static let maximumCandidates = 8
+
     /// Puts the question to one auth server after the other, until one has a usable answer. Only one that takes
     /// the question and does not answer it has seen the password in vain.
     ///
@@ -62,7 +65,7 @@ extension Session {
                 failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
             }
         }
-        return up + down
+        return Array((up + down).prefix(Self.maximumCandidates))
     }
 
     /// - Parameter share: how long this one may take where others are left to ask; nil where it is the last.
@@ -83,7 +86,7 @@ extension Session {
             }
         } catch {
             question.cancel()
-            if case .authServer = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
+            if case .authServerTimedOut = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
             throw error
         }
         switch question.answer {

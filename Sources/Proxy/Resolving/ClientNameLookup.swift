@@ -7,7 +7,7 @@ import Telemetry
 @LoopActor final class ClientNameLookup {
     /// Nil until it is known.
     private(set) var hostName: ClientIdentity.HostName?
-    private let address: SocketAddress
+    let address: SocketAddress
     private let resolver: NameResolver
     /// For the names of the address, and again for all their addresses.
     private let limit: Duration
@@ -118,6 +118,12 @@ extension Session {
     /// Waits for what the DNS calls the client. That is the name servers' time, which `resolver_timeout` bounds,
     /// and not the client's.
     func learnClientName() async throws(SessionFailure) {
+        // Somebody who is trusted may have told meanwhile that the client is elsewhere, or what it is called.
+        if case .confirmed = identity.hostName {
+            clientNameLookup?.cancel()
+            clientNameLookup = nil
+        }
+        if let lookup = clientNameLookup, lookup.address != identity.address { lookUpClientName() }
         guard let lookup = clientNameLookup else { return }
         if lookup.hostName == nil {
             stopDeadline()
