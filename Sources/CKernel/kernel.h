@@ -80,6 +80,16 @@ static inline int kernel_atomic_exchange(int32_t *place, int32_t expected, int32
 
 static inline int32_t kernel_atomic_load(const int32_t *place) { return __atomic_load_n(place, __ATOMIC_ACQUIRE); }
 
+/* Words that processes share. */
+static inline uint64_t kernel_atomic_load_word(const uint64_t *place) { return __atomic_load_n(place, __ATOMIC_SEQ_CST); }
+static inline void kernel_atomic_store_word(uint64_t *place, uint64_t value) { __atomic_store_n(place, value, __ATOMIC_SEQ_CST); }
+static inline int kernel_atomic_exchange_word(uint64_t *place, uint64_t expected, uint64_t wanted) {
+    return __atomic_compare_exchange_n(place, &expected, wanted, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t kernel_atomic_add_to_word(uint64_t *place, uint64_t number) {
+    return __atomic_add_fetch(place, number, __ATOMIC_SEQ_CST);
+}
+
 /* Bit n of the mask is processor n. */
 static inline int kernel_set_affinity(const void *mask, size_t size) {
     return (int)syscall(SYS_sched_setaffinity, 0, size, mask);

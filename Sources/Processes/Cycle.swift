@@ -23,6 +23,8 @@ import Telemetry
     var pidDraft: FileDraft?
     /// What lets clients come back to the TLS sessions of any worker, and of the generation before.
     private let resumption: TLSResumption
+    /// What limits know of clients, whichever worker has them, and of the generation before.
+    private let accessMemory: AccessMemory
 
     /// How often, and after what pause, an address that is in use is tried again (`command-line.md`, section 5).
     private static let bindAttempts = 5
@@ -47,7 +49,8 @@ import Telemetry
         log = try logs.openMain(configuration.main[ErrorLogSettings.self])
         log.copiesToTerminal = startupLog.copiesToTerminal
         resumption = TLSResumption(continuing: old?.resumption)
-        let servers = try MailServer.servers(of: configuration, resumption: resumption) { (settings) throws(ConfigurationError) in
+        accessMemory = AccessMemory(continuing: old?.accessMemory)
+        let servers = try MailServer.servers(of: configuration, resumption: resumption, memory: accessMemory) { (settings) throws(ConfigurationError) in
             try logs.open(settings)
         }
         logs.complete()
@@ -197,6 +200,9 @@ import Telemetry
         for listener in listeners + spares { listener.close() }
         (listeners, spares) = ([], [])
     }
+
+    /// A worker is no more, and cannot give back what it held.
+    func forget(process: Int32) { accessMemory.forget(process: process) }
 
     // MARK: Logs
 

@@ -244,6 +244,8 @@ import Telemetry
     private func reap() {
         while let (id, end) = ChildProcess.reap() {
             acceptLock.release(heldBy: id)
+            cycle.forget(process: id)
+            outgoing?.cycle.forget(process: id)
             if let upgrade, upgrade.id == id {
                 fail(upgrade, end)
                 continue

@@ -150,6 +150,10 @@ package enum Farewell: Sendable, CaseIterable {
     case tooManyConnections
     /// The client spoke before its turn (SMTP's greeting delay).
     case spokeTooSoon
+    /// The server's rules do not let the client in.
+    case accessForbidden
+    /// Too many logins from the client's address have failed of late.
+    case tooManyFailures
 }
 
 /// A login that was refused, and in whose words.

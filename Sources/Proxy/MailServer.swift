@@ -20,6 +20,7 @@ package import Telemetry
     let upstreamTLS: TLSClientContext?
     /// Nil where there is no auth server, or it is asked in the clear.
     let authServerTLS: TLSClientContext?
+    let access: Access
     let timeout: Duration
     /// Nil where nobody is asked for names.
     let resolver: Resolver?
@@ -36,8 +37,10 @@ package import Telemetry
     ///   - debuggedNetworks: whose sessions are logged with everything, whatever the levels.
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
+    ///   - memory: what the limits of the configuration know of clients.
     package init(
-        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts
+        _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts,
+        memory: AccessMemory
     ) throws(ConfigurationError) {
         let settings = block.settings
         let listening = settings[ListenSettings.self]
@@ -50,6 +53,7 @@ package import Telemetry
         }
         var isFixed = false
         if case .upstream = route { isFixed = true }
+        access = try Access(settings, memory: memory)
         proxy = settings[ProxySettings.self]
         self.log = log
         debugLog = log.ofDebuggedConnection
@@ -120,20 +124,23 @@ package import Telemetry
     /// Builds all servers of a configuration.
     /// - Parameters:
     ///   - resumption: what lets clients come back to their TLS sessions.
+    ///   - memory: what limits know of clients.
     ///   - openLog: opens the destinations of one block.
     package static func servers(
-        of configuration: LoadedConfiguration, resumption: TLSResumption,
+        of configuration: LoadedConfiguration, resumption: TLSResumption, memory: AccessMemory = AccessMemory(),
         openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {
         try ListenSettings.refuseDuplicates(among: configuration.servers)
         let contexts = TLSClientContexts()
         let debuggedNetworks = configuration.events[EventsSettings.self].debuggedNetworks
+        try memory.open(for: configuration)
         var servers: [MailServer] = []
         for block in configuration.servers {
             let log = try openLog(block.settings[ErrorLogSettings.self])
             servers.append(
                 try MailServer(
-                    block, log: log, debuggedNetworks: debuggedNetworks, resumption: resumption, contexts: contexts))
+                    block, log: log, debuggedNetworks: debuggedNetworks, resumption: resumption, contexts: contexts,
+                    memory: memory))
         }
         return servers
     }

@@ -18,6 +18,8 @@ import Telemetry
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
+    /// Where limits have counted this session.
+    var places = CountedPlaces()
     /// The connection to the upstream, while the session and not yet the relay owns it.
     var upstream: Connection?
     /// On its way to the client's name in the DNS.
@@ -30,6 +32,7 @@ import Telemetry
     private var isPausing = false
     let beginsWithTLS: Bool
     let expectsProxyHeader: Bool
+    private var awaitsTLS: Bool { beginsWithTLS && security == nil }
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -69,19 +72,26 @@ import Telemetry
     private func run() async {
         do throws(SessionFailure) {
             try await readProxyHeader()
+            try await admitClient()
             try await handshakeIfImplicitTLS()
             lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
+                let method = credentials.method
+                try await refuseBarred()
                 switch try await authenticate(credentials) {
                 case .refused(let refusal, let wait):
+                    try await slowDown(after: refusal, to: method)
                     try await refuse(refusal, after: wait)
                 case .accepted(let destination):
+                    if !destination.upstreamDecides { try await admitLogin() }
                     switch try await logIn(to: destination) {
                     case .accepted(let upstream, let reply):
+                        if destination.upstreamDecides { try await admitLogin() }
                         return relay(to: upstream, beginningWith: reply)
                     case .refused(let refusal):
+                        try await slowDown(after: refusal, to: method)
                         try await refuseAndGoOn(refusal)
                     }
                 }
@@ -242,7 +252,7 @@ import Telemetry
         let relay = Relay(
             client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
             inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
-            context: context)
+            context: context, places: places)
         relay.begin()
         worker.remove(self)
     }
@@ -256,9 +266,9 @@ import Telemetry
             log.write(record.level, record.message, reason: record.reason, context: context)
         }
         let farewell = failure.farewell(in: dialogue)
-        // In a handshake nothing can be said but TLS's own alert, which is on its way. A client that has ended
-        // TLS hears that we have too.
-        if !client.isHandshaking {
+        // In a handshake nothing can be said but TLS's own alert, which is on its way, and nothing at all before
+        // it. A client that has ended TLS hears that we have too.
+        if !client.isHandshaking && !awaitsTLS {
             client.enqueue(farewell)
             client.flush()
             client.endSending()
@@ -267,6 +277,7 @@ import Telemetry
         client.close()
         worker.giveBackConnection()
         closeUpstream()
+        places.giveBack()
         worker.remove(self)
     }
 

@@ -22,8 +22,8 @@ enum SessionFailure: Error {
     case clientSpokeTooSoon(text: String)
     /// TLS was not agreed upon.
     case handshakeFailed(TLSError)
-    /// The client's certificate is not what `ssl_verify_client` asks for.
-    case certificateRefused(Farewell, text: String)
+    /// The client is not let in: by a rule, a limit, or for its certificate.
+    case turnedAway(Farewell, level: LogLevel, text: String)
     /// The auth server could not be asked, or gave no usable answer.
     case authServer(text: String, KernelError?)
     /// The upstream could not be reached, or is no server that a login can be made at.
@@ -47,7 +47,7 @@ enum SessionFailure: Error {
         case .proxyHeaderMissing: Self.clientTimedOut.record
         case .clientSpokeTooSoon(let text): (.info, "client was rejected before greeting: \"\(text)\"", nil)
         case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
-        case .certificateRefused(_, let text): (.info, text, nil)
+        case .turnedAway(_, let level, let text): (level, text, nil)
         case .authServer(let text, let error): (.error, text, error?.reason)
         case .upstream(let level, let text, let error): (level, text, error?.reason)
         case .upstreamReply(_, let text): (.info, text, nil)
@@ -62,7 +62,7 @@ enum SessionFailure: Error {
         switch self {
         case .finished(let farewell): farewell
         case .clientGone, .clientBroken, .handshakeFailed, .proxyHeaderBroken, .proxyHeaderMissing: []
-        case .certificateRefused(let farewell, _): dialogue.farewell(farewell)
+        case .turnedAway(let farewell, _, _): dialogue.farewell(farewell)
         case .clientTimedOut: dialogue.farewell(.timedOut)
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)

@@ -94,7 +94,9 @@ final class MailServer: Sendable {
         try self.init(speech, "auth_http \(auth.url); \(settings)", workers: workers, main: main)
     }
 
-    func client(receiveBuffer: CInt? = nil) throws -> LineClient { try LineClient(port, receiveBuffer: receiveBuffer) }
+    func client(from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws -> LineClient {
+        try LineClient(port, from: host, receiveBuffer: receiveBuffer)
+    }
 
     /// A client that has logged in.
     func loggedInClient(_ speech: Speech, receiveBuffer: CInt? = nil) throws -> LineClient {

@@ -179,19 +179,37 @@ import Testing
     func `a good login among half-open clients is not held up`(_ speech: Speech) throws {
         let upstream = try speech.upstream()
         let auth = try StubAuthServer(accepting: upstream)
-        let proxy = try MailServer(speech, "auth_http \(auth.url);", events: "multi_accept on;")
+        let (tlsPort, proxyPort) = (try Ports.free(), try Ports.free())
+        let proxy = try MailServer(
+            speech, "auth_http \(auth.url); listen 127.0.0.1:\(tlsPort) ssl; listen 127.0.0.1:\(proxyPort) proxy_protocol; \(try Certificates.shared()[.ecdsa].directives)",
+            main: "worker_rlimit_nofile 8192;", events: "worker_connections 4096;")
         let starts = ["", "a", "a LOGIN {20}\r\nx", "USER u", "EHLO ", "AUTH PLAIN\r\nAGE"]
+        // The start of a ClientHello, and no more of it.
+        let handshakes: [[UInt8]] = [[], [0x16], [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3]]
         var crowd: [LineClient] = []
-        for number in 0..<400 {
-            let client = try proxy.client()
-            try client.send(starts[number % starts.count])
-            crowd.append(client)
+        for number in 0..<Self.crowdSize {
+            switch number % 5 {
+            case 0:
+                crowd.append(try LineClient(tlsPort))
+                try crowd[number].send(handshakes[number / 5 % handshakes.count])
+            case 1:
+                crowd.append(try LineClient(proxyPort))
+                try crowd[number].send(Array("PROXY TCP4 192.0.2.1".utf8.prefix(number / 5 % 20)))
+            default:
+                crowd.append(try proxy.client())
+                try crowd[number].send(starts[number % starts.count])
+                _ = try crowd[number].line()
+            }
         }
-        for client in crowd { _ = try client.line() }
         let start = ContinuousClock.now
         _ = try proxy.loggedInClient(speech)
-        #expect(ContinuousClock.now - start < .seconds(1))
+        let time = ContinuousClock.now - start
+        #expect(time < .seconds(1))
+        print("a good login beside \(crowd.count) half-open clients of \(speech.rawValue) took \(time)")
     }
+
+    /// As many as `security.md` asks for, or as this process may have.
+    private static let crowdSize = min(2000, raiseDescriptorLimit(to: 10_000) / 5)
 
     @Test(arguments: Speech.allCases)
     func `a drip of bytes does not extend timeout`(_ speech: Speech) throws {

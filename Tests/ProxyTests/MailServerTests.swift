@@ -10,7 +10,10 @@ import Testing
 
 let mailSchema = Schema(
     groups: [ErrorLogSettings.self, ListenSettings.self, MailSettings.self, DialogueSettings.self]
-        + mailProtocols.map { $0.settings } + [RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self])
+        + mailProtocols.map { $0.settings } + [
+            RouteSettings.self, AuthHTTPSettings.self, ProxySettings.self, TLSSettings.self, AccessSettings.self, LimitSettings.self,
+            FailureSettings.self,
+        ])
 
 @Suite struct MailServerTests {
     /// The servers of a file whose `mail` block is this.

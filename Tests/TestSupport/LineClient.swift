@@ -13,8 +13,9 @@ package final class LineClient: @unchecked Sendable {
         reader = LineReader(socket)
     }
 
-    package convenience init(_ port: UInt16, receiveBuffer: CInt? = nil) throws {
-        try self.init(.port(port), receiveBuffer: receiveBuffer)
+    /// - Parameter host: which 127.0.0.N this side is; the kernel's choice is 1.
+    package convenience init(_ port: UInt16, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
+        try self.init(.port(port), from: host.map { .loopback($0, 0) }, receiveBuffer: receiveBuffer)
     }
 
     // MARK: Whole dialogues

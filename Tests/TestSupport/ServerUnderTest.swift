@@ -70,7 +70,7 @@ package final class ServerUnderTest: @unchecked Sendable {
         pid server.pid;
         error_log error.log debug;
         \(main)
-        events { worker_connections 512; \(events) }
+        events { \(events.contains("worker_connections") ? "" : "worker_connections 512;") \(events) }
         mail {
         server_name mx.test;
         \(ProgramUnderTest.mailPreamble)

@@ -242,3 +242,15 @@ package final class Socket: @unchecked Sendable {
         }
     }
 }
+
+/// Lets this process have so many descriptors, or as many as it may.
+/// - Returns: how many it may have now.
+package func raiseDescriptorLimit(to wanted: Int) -> Int {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    if limit.rlim_cur < wanted {
+        limit.rlim_cur = min(rlim_t(wanted), limit.rlim_max)
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+    return Int(clamping: limit.rlim_cur)
+}

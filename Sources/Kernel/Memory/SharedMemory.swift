@@ -5,7 +5,7 @@ import Glibc
 /// lets go of it.
 package final class SharedMemory: @unchecked Sendable {
     package let byteCount: Int
-    private let start: UnsafeMutableRawPointer
+    let start: UnsafeMutableRawPointer
 
     package init(byteCount: Int) throws(KernelError) {
         guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED else {

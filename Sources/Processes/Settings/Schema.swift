@@ -13,7 +13,7 @@ private let settingsGroups: [any SettingsGroup.Type] =
         ListenSettings.self, MailSettings.self, DialogueSettings.self, TLSSettings.self,
     ] + mailProtocols.map { $0.settings } + [
         RouteSettings.self, AuthHTTPSettings.self, TLSClientSettings<AuthServerLeg>.self,
-        ProxySettings.self, TLSClientSettings<UpstreamLeg>.self, AccessSettings.self,
+        ProxySettings.self, TLSClientSettings<UpstreamLeg>.self, AccessSettings.self, LimitSettings.self, FailureSettings.self,
     ]
 
 /// What a whole nginx has and a mail proxy has not.

@@ -47,6 +47,8 @@ enum IMAPReply {
         case .shuttingDown: line("* BYE Server shutting down")
         case .tooManyConnections: line("* BYE Too many connections")
         case .spokeTooSoon: line("* BYE Commands sent before the greeting")
+        case .accessForbidden: line("* BYE Access denied")
+        case .tooManyFailures: line("* BYE Too many failed logins, try again later")
         }
     }
 

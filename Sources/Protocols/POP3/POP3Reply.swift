@@ -69,6 +69,8 @@ extension POP3Reply {
         case .shuttingDown: line("-ERR Server is shutting down, try again later")
         case .tooManyConnections: line("-ERR Too many connections, try again later")
         case .spokeTooSoon: invalidCommand
+        case .accessForbidden: line("-ERR Access denied")
+        case .tooManyFailures: line("-ERR Too many failed logins, try again later")
         }
     }
 

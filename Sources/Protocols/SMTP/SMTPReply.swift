@@ -112,6 +112,8 @@ extension SMTPReply {
         case .shuttingDown: line("421 4.3.2 ", serverName, " Server is shutting down, try again later")
         case .tooManyConnections: line("421 4.3.2 ", serverName, " Too many connections, try again later")
         case .spokeTooSoon: line("503 5.5.0 Improper use of SMTP command pipelining")
+        case .accessForbidden: line("554 5.7.1 ", serverName, " Access denied")
+        case .tooManyFailures: line("421 4.7.0 ", serverName, " Too many failed logins, try again later")
         }
     }
 

@@ -24,9 +24,9 @@ extension Session {
         log.debug(.event, "SSL: \(tls.protocolVersion), cipher: \"\(tls.cipher)\"", context: context)
         switch tls.verificationFault() {
         case .certificateError(let text):
-            throw .certificateRefused(.certificateError, text: "client SSL certificate verify error: \(text)")
+            throw .turnedAway(.certificateError, level: .info, text: "client SSL certificate verify error: \(text)")
         case .missing:
-            throw .certificateRefused(.noRequiredCertificate, text: "client sent no required SSL certificate")
+            throw .turnedAway(.noRequiredCertificate, level: .info, text: "client sent no required SSL certificate")
         case nil: break
         }
     }

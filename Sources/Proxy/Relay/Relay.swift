@@ -25,6 +25,7 @@ import Telemetry
     private let worker: WorkerServices
     private let log: ErrorLog
     private let context: LogContext
+    private var places: CountedPlaces
     private var fromClient: Flow
     private var fromUpstream: Flow
     private let inactivityLimit: Duration
@@ -40,13 +41,16 @@ import Telemetry
     ///   - toClient: what the client is told of its login.
     ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
     ///   - halfCloseLimit: the same once one side has ended its sending.
+    ///   - places: where limits have counted the session, until the relay ends.
     init(
         client: Connection, upstream: Connection, toUpstream: ByteQueue, toClient: ByteQueue,
-        inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext
+        inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext,
+        places: CountedPlaces
     ) {
         self.worker = worker
         self.log = log
         self.context = context
+        self.places = places
         self.inactivityLimit = inactivityLimit
         self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
         fromClient = Flow(from: client, to: upstream, stuck: toUpstream)
@@ -202,6 +206,7 @@ import Telemetry
         timer.stop()
         fromClient.from.close()
         fromUpstream.from.close()
+        places.giveBack()
         worker.remove(self)
     }
 }

@@ -35,17 +35,26 @@ extension Network {
     /// `unix:`, an address, an address with `/` and the count of bits, or a host name with all its
     /// addresses. Bits behind those that count are dropped with a warning.
     static func networks(_ word: Word, in call: DirectiveCall) throws(DirectiveFault) -> [Network] {
-        if word == "unix:" { return [.unix] }
-        if let literal = Literal(word.text) {
-            let network = literal.network
-            if network.literalAddress != literal.address {
-                call.warn("low address bits of \(word.printed) are meaningless")
-            }
-            return [network]
-        }
+        if let network = literal(word, in: call) { return [network] }
         let found = word.text.contains("/") ? [] : NameLookup.addresses(of: word.text, port: 0)
         if found.isEmpty { throw .message("host not found in \(call.name) \"\(word.printed)\"") }
         return found.map(Network.init)
+    }
+
+    /// The same without host names.
+    static func network(_ word: Word, in call: DirectiveCall) throws(DirectiveFault) -> Network {
+        guard let network = literal(word, in: call) else { throw .message("invalid parameter \"\(word.printed)\"") }
+        return network
+    }
+
+    private static func literal(_ word: Word, in call: DirectiveCall) -> Network? {
+        if word == "unix:" { return .unix }
+        guard let literal = Literal(word.text) else { return nil }
+        let network = literal.network
+        if network.literalAddress != literal.address {
+            call.warn("low address bits of \(word.printed) are meaningless")
+        }
+        return network
     }
 
     private var literalAddress: SocketAddress {

@@ -78,14 +78,4 @@ import Testing
     func `a file that is none is refused in nginx's words`(_ text: String, _ message: String) {
         #expect(martletSchema.refusal(of: text) == message)
     }
-
-    /// Who relies on one of these would be served without it.
-    @Test(arguments: [
-        ("", "listen 25; deny all;", "deny all"),
-    ])
-    func `what nobody may believe to be in force stops the start`(_ mail: String, _ server: String, _ name: String) {
-        #expect(
-            martletSchema.refusal(of: "events {} mail { auth_http 127.0.0.1; \(mail) server { \(server) } }")
-                == "\"\(name)\" is not supported by this version of martlet")
-    }
 }

@@ -526,7 +526,8 @@ private func hold(
         (Farewell.internalError, "* BAD internal server error"), (.certificateError, "* BYE SSL certificate error"),
         (.noRequiredCertificate, "* BYE No required SSL certificate"), (.timedOut, "* BYE Login timed out"),
         (.shuttingDown, "* BYE Server shutting down"), (.tooManyConnections, "* BYE Too many connections"),
-        (.spokeTooSoon, "* BYE Commands sent before the greeting"),
+        (.spokeTooSoon, "* BYE Commands sent before the greeting"), (.accessForbidden, "* BYE Access denied"),
+        (.tooManyFailures, "* BYE Too many failed logins, try again later"),
     ])
     func `every farewell has its words`(_ reason: Farewell, _ words: String) {
         #expect(dialogue().farewell(reason) == Array((words + "\r\n").utf8))

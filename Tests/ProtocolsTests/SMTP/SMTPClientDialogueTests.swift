@@ -370,7 +370,8 @@ import Testing
     }
 
     @Test(arguments: [(Farewell.timedOut, "421 4.4.2 mx.test "), (.shuttingDown, "421 4.3.2 mx.test "),
-        (.tooManyConnections, "421 4.3.2 mx.test ")])
+        (.tooManyConnections, "421 4.3.2 mx.test "), (.accessForbidden, "554 5.7.1 mx.test "),
+        (.tooManyFailures, "421 4.7.0 mx.test ")])
     func `our own farewells say who goes, in one line`(_ reason: Farewell, _ start: String) {
         let line = Self.dialogue().farewell(reason)
         #expect(line.starts(with: start.utf8))

@@ -19,11 +19,12 @@ import Testing
 
         /// - Parameter more: behind the port in its `listen`, and other directives of the server.
         init(
-            room: Int, acceptsMany: Bool = false, more: String = ";", sharing: Acceptor.Sharing = .alone,
-            as ownership: Acceptor.Ownership = .shared
+            room: Int, acceptsMany: Bool = false, mail: String = "", more: String = ";", sharing: Acceptor.Sharing = .alone,
+            as ownership: Acceptor.Ownership = .shared, memory: AccessMemory = AccessMemory()
         ) throws {
-            let text = "events {} mail { server_name mx; server { auth_http 127.0.0.1:1; listen 110\(more) } }"
-            let entrances = Entrance.entrances(of: try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption()) { _ in ErrorLog([]) })
+            let text = "events {} mail { server_name mx; \(mail) server { auth_http 127.0.0.1:1; listen 110\(more) } }"
+            let servers = try MailServer.servers(of: try mailSchema.load(text), resumption: TLSResumption(), memory: memory) { _ in ErrorLog([]) }
+            let entrances = Entrance.entrances(of: servers)
             let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: socket.descriptor.number), isStream: false)
             address = try #require(door.localAddress)
@@ -108,6 +109,21 @@ import Testing
             let client = try bench.connect()
             try runLoop { client.hasEnded }
             #expect(client.heard.isEmpty)
+            try bench.close()
+        }
+    }
+
+    @Test(arguments: [("", "-ERR Too many connections, try again later\r\n"), ("limit_conn_dry_run on;", "+OK POP3 ready\r\n")])
+    func `who cannot be counted is turned away, unless limits are only watched`(_ settings: String, _ line: String) throws {
+        try onLoop {
+            let memory = AccessMemory()
+            let bench = try Bench(
+                room: 1, mail: "limit_conn_zone $remote_addr zone=full:32k;", more: "; limit_conn full 1; \(settings)", memory: memory)
+            let tally = try memory.zone("full").tally
+            for number in 0..<4000 { _ = tally.count(SharedKey("\(number)"), atMost: 1) }
+            let client = try bench.connect()
+            try runLoop { !client.heard.isEmpty }
+            #expect(client.heard == line)
             try bench.close()
         }
     }

@@ -36,7 +36,7 @@ import Testing
             relay = Relay(
                 client: Connection(clientNear), upstream: Connection(upstreamNear), toUpstream: first.0, toClient: first.1,
                 inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, worker: worker, log: log,
-                context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"))
+                context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"), places: CountedPlaces())
             worker.whenEmpty = { [unowned self] in ends += 1 }
             relay.begin()
         }

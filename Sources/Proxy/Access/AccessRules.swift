@@ -1,0 +1,16 @@
+package import Kernel
+
+/// One `allow` or `deny`.
+package struct AccessRule: Sendable, Equatable {
+    package let isAllowed: Bool
+    /// Nil: everybody.
+    package let network: Network?
+
+    func concerns(_ address: SocketAddress) -> Bool { network?.contains(address) ?? true }
+}
+
+extension [AccessRule] {
+    /// Whether a client may come in: the first rule that is about its address says so, and where there is
+    /// none, everybody may.
+    package func admit(_ address: SocketAddress) -> Bool { first { $0.concerns(address) }?.isAllowed ?? true }
+}
