@@ -9,9 +9,12 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    // Stored properties of a class in another module are checked dynamically otherwise, at three
-    // times the cost of the access. Debug and test builds keep the checks.
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    // Stored properties of a class in another module are checked dynamically otherwise, at three times the cost
+    // of the access, and closures ask the runtime at each call whether they are on their actor, of which a
+    // process has but one. Debug and test builds keep the checks.
+    .unsafeFlags(
+        ["-enforce-exclusivity=unchecked", "-Xfrontend", "-disable-dynamic-actor-isolation"],
+        .when(configuration: .release)),
 ]
 
 let testing: [SwiftSetting] = [

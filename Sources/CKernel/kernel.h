@@ -57,6 +57,13 @@ static inline int kernel_pidfd_send_signal(int handle, int signal) {
 
 extern int execvpe(const char *program, char *const arguments[], char *const environment[]);
 
+/* Who takes the jobs of Swift's runtime that are bound to no executor (swift/Runtime/Concurrency.h): C's way of
+ * calling is Swift's for a function of two pointers. */
+extern void (*swift_task_enqueueGlobal_hook)(void *job, void (*otherwise)(void *job));
+static inline void kernel_take_jobs(void (*take)(void *job, void (*otherwise)(void *job))) {
+    swift_task_enqueueGlobal_hook = take;
+}
+
 /* Overwrites memory in a way that no optimiser drops. */
 extern void explicit_bzero(void *start, size_t length);
 static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(start, length); }
@@ -123,4 +130,13 @@ static inline ssize_t kernel_receive_descriptor(int channel, uint8_t *message, i
     if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
         memcpy(descriptor, CMSG_DATA(first), sizeof(int));
     return count;
+}
+
+static inline int kernel_pipe(int ends[2]) {
+    return (int)syscall(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK);
+}
+static inline int kernel_set_pipe_capacity(int pipe, int size) { return fcntl(pipe, 1031 /* F_SETPIPE_SZ */, size); }
+/* Moves without waiting, and without copying where that can be: SPLICE_F_MOVE, SPLICE_F_NONBLOCK. */
+static inline ssize_t kernel_splice(int from, int to, size_t count) {
+    return syscall(SYS_splice, from, (void *)0, to, (void *)0, count, 1U | 2U);
 }

@@ -37,16 +37,6 @@ extension Directive {
         } inherit: { inherit(&$0, $1) }
     }
 
-    /// The same row while not all of its values can be acted on: each is checked as ever and then refused,
-    /// unless it is one of these keywords, so that nobody believes it to be in force.
-    package func supporting(only keywords: String...) -> Directive {
-        Directive(name, in: blocks, takes: arity) { (group, call) throws(DirectiveFault) in
-            try apply(&group, call)
-            let isSupported = call.words.count == 1 && keywords.contains(where: call.words[0].isKeyword)
-            if !isSupported { throw .notSupported(call.text) }
-        } inherit: { inherit(&$0, $1) }
-    }
-
     /// A directive that has no effect here, and is accepted because files have it.
     package static func ignored(_ name: String, in blocks: [Block], takes arity: Arity = .exactly(1)) -> Directive {
         Directive(name, in: blocks, takes: arity) { (_, _) throws(DirectiveFault) in } inherit: { _, _ in }

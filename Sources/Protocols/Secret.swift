@@ -49,13 +49,27 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
     }
 
     package mutating func append(_ bytes: Span<UInt8>) {
-        makeRoom(for: bytes.count)
-        for index in bytes.indices { append(bytes[index]) }
+        unsafe bytes.withUnsafeBufferPointer { unsafe append($0) }
     }
 
     /// Appends words that are no secret themselves.
     package mutating func append(_ words: some Sequence<UInt8>) {
-        for byte in words { append(byte) }
+        let isContiguous: Void? = words.withContiguousStorageIfAvailable { unsafe append($0) }
+        if isContiguous == nil { for byte in words { append(byte) } }
+    }
+
+    package mutating func append(_ words: StaticString) {
+        words.withUTF8Buffer { unsafe append($0) }
+    }
+
+    private mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
+        guard let first = source.baseAddress else { return }
+        makeRoom(for: source.count)
+        // Unsafe as all pointers are; there is room for so many bytes behind the last, and they are nobody else's.
+        unsafe storage.withUnsafeMutablePointers { (extent, bytes) in
+            unsafe (bytes + extent.pointee.count).initialize(from: first, count: source.count)
+            unsafe extent.pointee.count += source.count
+        }
     }
 
     /// Sees to it that so many bytes can be written behind the last, by this holder alone.
@@ -63,11 +77,12 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         let needed = count + additional
         if isKnownUniquelyReferenced(&storage) && needed <= storage.header.capacity { return }
         var larger = Secret(capacity: max(needed, 2 * count))
-        for index in 0..<count { larger.append(span[index]) }
+        larger.append(span)
         self = larger
     }
 
-    private init(capacity: Int) { storage = Self.storage(for: capacity) }
+    /// One with room for so many bytes, so that it need not move while it grows up to them.
+    package init(capacity: Int) { storage = Self.storage(for: capacity) }
 
     private static func storage(for byteCount: Int) -> ManagedBuffer<Extent, UInt8> {
         let capacity = max(byteCount, 32)
@@ -82,13 +97,13 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
     }
 }
 
-/// Overwrites these bytes. Kept out of the optimiser's sight, which would drop stores to memory that is
-/// about to be freed. Unsafe as all pointers are: the caller owns so many bytes there.
-@inline(never) @_optimize(none)
+/// Overwrites these bytes. Unsafe as all pointers are: the caller owns so many bytes there.
 private func overwrite(_ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
-    var index = 0
-    while index < count {
-        unsafe bytes[index] = 0
-        index += 1
-    }
+    unsafe bytes.update(repeating: 0, count: count)
+    unsafe look(at: bytes)
 }
+
+/// Does nothing, which the optimiser is kept from seeing: it would drop stores to memory that is about to be freed
+/// if it knew that nobody looks at them.
+@inline(never) @_optimize(none)
+private func look(at bytes: UnsafeMutablePointer<UInt8>) {}

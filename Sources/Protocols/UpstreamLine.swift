@@ -9,9 +9,9 @@ enum UpstreamLine {
         for index in argument.indices {
             let byte = argument[index]
             if byte == .carriageReturn || byte == .lineFeed || byte == 0 { return nil }
-            line.append(byte)
         }
-        line.append([.carriageReturn, .lineFeed])
+        line.append(argument)
+        line.append("\r\n".utf8)
         return line
     }
 }

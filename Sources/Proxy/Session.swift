@@ -14,7 +14,7 @@ import Telemetry
     var security: TLSServerConnection?
     var identity: ClientIdentity
     /// The same as it was before anything was said in the clear that TLS lets us forget.
-    private var identityBeforeClaims: ClientIdentity?
+    var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
@@ -27,9 +27,7 @@ import Telemetry
 
     let waiter = Waiter()
     private let deadline = LoopTimer()
-    private let pauseTimer = LoopTimer()
     private var interruption: SessionFailure?
-    private var isPausing = false
     let beginsWithTLS: Bool
     let expectsProxyHeader: Bool
     private var awaitsTLS: Bool { beginsWithTLS && security == nil }
@@ -50,22 +48,19 @@ import Telemetry
                 // Who a PROXY header comes from says by it who the client is, and the client itself says nothing.
                 believesClaims: !listen.options.proxyProtocol && server.trusts(identity.peer)))
         context = LogContext(
-            connection: worker.nextConnectionNumber(), client: identity.address.host, server: listen.address.description,
+            connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
         log.debug(.event, "accept: \(peer) fd:\(source.number)", context: context)
         deadline.action = { [unowned self] in self.interrupt(self.expiry) }
-        pauseTimer.action = { [unowned self] in
-            isPausing = false
-            waiter.wake()
-        }
     }
 
-    /// Starts the session's task, on the loop and at once.
+    /// Starts the session's task, on the loop. It names no executor beside its actor: each step would
+    /// have to look for it, under a lock.
     func begin() {
         worker.add(self)
-        Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in await self.run() }
+        Task { @LoopActor in await self.run() }
     }
 
     /// Whatever throws ends in one farewell and one log line.
@@ -104,7 +99,7 @@ import Telemetry
     // MARK: Steps
 
     /// TLS from the first byte, where the listener says so.
-    private func handshakeIfImplicitTLS() async throws(SessionFailure) {
+    @inline(__always) private func handshakeIfImplicitTLS() async throws(SessionFailure) {
         guard beginsWithTLS else { return }
         setDeadline(server.timeout, else: .clientTimedOut)
         try await handshakeWithClient()
@@ -116,7 +111,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
-        forgetClaims()
+        try await forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -135,8 +130,7 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        client.enqueue(dialogue.greeting(overTLS: client.isEncrypted))
-        try await flush(client)
+        try await say(dialogue.greeting(overTLS: client.isEncrypted).span, to: client)
         context.activity = "in auth state"
     }
 
@@ -179,7 +173,7 @@ import Telemetry
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
         case .adopt(let claim, let reply):
-            adopt(claim)
+            try await adopt(claim)
             client.enqueue(reply)
         case .authenticate(let credentials):
             try await flush(client)
@@ -192,22 +186,7 @@ import Telemetry
         return nil
     }
 
-    /// Takes the word of the proxy before us for who the client is.
-    private func adopt(_ claim: ClientClaim) {
-        if identityBeforeClaims == nil { identityBeforeClaims = identity }
-        identity.adopt(claim)
-        context.client = identity.address.host
-        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
-    }
-
-    private func forgetClaims() {
-        guard let before = identityBeforeClaims else { return }
-        identity = before
-        identityBeforeClaims = nil
-        context.client = identity.address.host
-    }
-
-    private func readMore() async throws(SessionFailure) {
+    @inline(__always) private func readMore() async throws(SessionFailure) {
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
         if client.isBroken { throw clientFault }
@@ -244,6 +223,8 @@ import Telemetry
         log.write(.info, "client logged in", context: context)
         log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
         self.upstream = nil
+        client.expectNoPasswords()
+        upstream.expectNoPasswords()
         var toClient = ByteQueue()
         toClient.append(reply)
         var rest = upstream.takeInput()
@@ -260,7 +241,6 @@ import Telemetry
     /// The one way out before a relay.
     private func end(after failure: SessionFailure) {
         deadline.stop()
-        pauseTimer.stop()
         clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)
@@ -289,6 +269,8 @@ import Telemetry
     }
 
     // MARK: Waiting
+    //
+    // What mostly need not wait is inlined: to call an async function is to ask twice which executor one is on.
 
     private var expiry = SessionFailure.clientTimedOut
 
@@ -307,7 +289,7 @@ import Telemetry
     }
 
     /// Waits until something is so. Everything that could make it so wakes the waiter.
-    func wait(until isSo: () -> Bool) async throws(SessionFailure) {
+    @inline(__always) func wait(until isSo: () -> Bool) async throws(SessionFailure) {
         while true {
             if let interruption { throw interruption }
             if isSo() { return }
@@ -318,14 +300,24 @@ import Telemetry
     /// Waits for some time, or until something is so.
     func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
         guard duration > .zero else { return }
-        isPausing = true
-        pauseTimer.start(after: duration)
-        defer { pauseTimer.stop() }
-        try await wait { !isPausing || isSo() }
+        let timer = LoopTimer { [waiter] in waiter.wake() }
+        timer.start(after: duration)
+        defer { timer.stop() }
+        try await wait { !timer.isRunning || isSo() }
+    }
+
+    /// Sends bytes behind whatever waits to be sent.
+    @inline(__always) func say(_ bytes: Span<UInt8>, to connection: Connection) async throws(SessionFailure) {
+        connection.say(bytes)
+        try await flush(connection)
     }
 
     /// Sends what waits to be sent, all of it.
-    func flush(_ connection: Connection) async throws(SessionFailure) {
+    @inline(__always) func flush(_ connection: Connection) async throws(SessionFailure) {
+        if !connection.output.isEmpty { try await sendAll(connection) }
+    }
+
+    private func sendAll(_ connection: Connection) async throws(SessionFailure) {
         connection.flush()
         while !connection.output.isEmpty {
             if connection.isBroken { throw connection === client ? clientFault : upstreamFault(connection) }

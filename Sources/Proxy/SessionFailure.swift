@@ -26,6 +26,8 @@ enum SessionFailure: Error {
     case turnedAway(Farewell, level: LogLevel, text: String)
     /// The auth server could not be asked, or gave no usable answer.
     case authServer(text: String, KernelError?)
+    /// Its name is written only where it is told.
+    case authServerTimedOut(any CustomStringConvertible & Sendable)
     /// The upstream could not be reached, or is no server that a login can be made at.
     case upstream(level: LogLevel, text: String, KernelError?)
     /// The same, and the client hears it in the upstream's words (`proxy_pass_error_message`).
@@ -49,6 +51,8 @@ enum SessionFailure: Error {
         case .handshakeFailed(let error): (error.isClientFault ? .info : .crit, error.text, nil)
         case .turnedAway(_, let level, let text): (level, text, nil)
         case .authServer(let text, let error): (.error, text, error?.reason)
+        case .authServerTimedOut(let server):
+            (.error, "auth http server \(server) timed out", KernelError("", KernelError.timedOut).reason)
         case .upstream(let level, let text, let error): (level, text, error?.reason)
         case .upstreamReply(_, let text): (.info, text, nil)
         case .upstreamTimedOut: (.info, "upstream timed out", KernelError("", KernelError.timedOut).reason)
@@ -67,7 +71,7 @@ enum SessionFailure: Error {
         case .clientSpokeTooSoon: dialogue.farewell(.spokeTooSoon)
         case .shuttingDown: dialogue.farewell(.shuttingDown)
         case .upstreamReply(let reply, _): reply
-        case .authServer, .upstream, .upstreamTimedOut, .ours: dialogue.farewell(.internalError)
+        case .authServer, .authServerTimedOut, .upstream, .upstreamTimedOut, .ours: dialogue.farewell(.internalError)
         }
     }
 }

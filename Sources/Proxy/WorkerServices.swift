@@ -12,6 +12,7 @@ import Telemetry
     private var resolvers: [Resolver: NameResolver] = [:]
     private var sessions: [ObjectIdentifier: Session] = [:]
     private var relays: [ObjectIdentifier: Relay] = [:]
+    private var pipes = PipePool()
     /// Called when the last session has ended.
     package var whenEmpty: (@LoopActor () -> Void)?
 
@@ -29,15 +30,15 @@ import Telemetry
 
     /// Counts one more socket, if there is room for it.
     func takeConnection() -> Bool {
-        // Connections that are only kept for later make room first.
+        // What is only kept for later makes room first.
         while connectionCount >= connectionLimit {
-            guard authClients.values.contains(where: { $0.closeIdle() }) else { return false }
+            guard closeIdlePipe() || authClients.values.contains(where: { $0.closeIdle() }) else { return false }
         }
         connectionCount += 1
         return true
     }
 
-    var hasRoom: Bool { connectionCount < connectionLimit }
+    var hasRoom: Bool { connectionCount - pipes.idleDescriptorCount < connectionLimit }
 
     /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
     var isNearlyFull: Bool { connectionLimit - connectionCount < connectionLimit / 8 }
@@ -48,6 +49,26 @@ import Telemetry
     private static let authClientLimit = 64
 
     var connectionsExhausted: String { "\(connectionLimit) worker_connections are not enough" }
+
+    // MARK: Pipes, which count as sockets
+
+    /// A pipe for what flows from one socket to another, if there is one to spare.
+    func takePipe() -> Pipe? {
+        let hasRoom = connectionLimit - connectionCount >= Pipe.descriptorCount && !isNearlyFull
+        guard let (pipe, isNew) = pipes.take(mayGrow: hasRoom) else { return nil }
+        if isNew { connectionCount += Pipe.descriptorCount }
+        return pipe
+    }
+
+    func giveBack(_ pipe: Pipe) {
+        if !pipes.giveBack(pipe) { connectionCount -= Pipe.descriptorCount }
+    }
+
+    private func closeIdlePipe() -> Bool {
+        guard pipes.closeIdle() else { return false }
+        connectionCount -= Pipe.descriptorCount
+        return true
+    }
 
     func authClient(for peer: AuthPeer) -> AuthClient {
         if let client = authClients[peer] { return client }

@@ -36,7 +36,6 @@ struct EveryKind: SettingsGroup {
         .flag("flag", in: blocks, sets: \.$flag),
         .flag("old_flag", in: blocks, sets: \.$flag).deprecated(inFavorOf: "flag"),
         .flag("odd_flag", in: blocks, sets: \.$flag).warning("this is odd"),
-        .flag("future_flag", in: blocks, sets: \.$flag).supporting(only: "off"),
         .string("string", in: blocks, sets: \.$string),
         .string("bytes", in: blocks, sets: \.$bytes),
         .string("name", in: blocks, sets: \.$name, isRepeatable: true),
@@ -112,15 +111,6 @@ final class WarningSink: Sendable {
         let row = try #require(EveryKind.directives.first { $0.name == "total" })
         #expect(row.blocks == [.mail, .server])
         #expect(row.arity == .between(1, 2))
-    }
-
-    @Test(arguments: [
-        ("future_flag off", String?.none), ("future_flag OFF", nil),
-        ("future_flag on", "\"future_flag on\" is not supported by this version of martlet in command line"),
-        ("future_flag x", "invalid value \"x\" in \"future_flag\" directive, it must be \"on\" or \"off\" in command line"),
-    ])
-    func `a value that cannot be acted on yet is checked, then refused by its words`(_ line: String, _ refusal: String?) {
-        #expect(Trial(line).refusal == refusal)
     }
 
     @Test func `a deprecated name works, with a warning`() {

@@ -55,6 +55,20 @@ import Testing
         withExtendedLifetime(first) {}
     }
 
+    @Test func `whoever a trusted proxy speaks for is let in or turned away anew`() throws {
+        let proxy = try MailServer(
+            .smtp, "auth_http 127.0.0.1:1; set_real_ip_from 127.0.0.1; allow 127.0.0.1; allow 192.0.2.0/24; deny all;")
+        func claim(_ address: String) throws -> LineClient {
+            let client = try proxy.client()
+            try client.expect("220 mx.test ESMTP ready")
+            try client.send("XCLIENT ADDR=\(address)\r\n")
+            return client
+        }
+        try claim("192.0.2.7").expect("220 mx.test ESMTP ready")
+        try claim("203.0.113.1").expect("554 5.7.1 mx.test Access denied")
+        try proxy.server.awaitLog("access forbidden by rule while in auth state, client: 203.0.113.1")
+    }
+
     @Test func `a reload changes who may come in`() throws {
         let proxy = try MailServer(.imap, "auth_http 127.0.0.1:1;")
         let client = try proxy.client()

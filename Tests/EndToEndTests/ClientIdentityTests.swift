@@ -112,6 +112,39 @@ import Testing
     }
 
     @Test(arguments: Speech.allCases)
+    func `a client that a proxy names is let in, or not, as if it had come by itself`(_ speech: Speech) throws {
+        let chain = try Chain(speech, back: "set_real_ip_from 127.0.0.1; deny 192.0.2.1; allow all;", front: "")
+        func claim(_ address: String) -> String {
+            switch speech {
+            case .imap: "S: * OK …\nC: a ID (\"x-originating-ip\" \"\(address)\")\n"
+            case .pop3: "S: +OK [XCLIENT] POP3 ready\nC: XCLIENT ADDR=\(address)\n"
+            case .smtp: "S: 220 …\nC: XCLIENT ADDR=\(address)\n"
+            }
+        }
+        let farewell = switch speech { case .imap: "* BYE Access denied"; case .pop3: "-ERR Access denied"; case .smtp: "554 5.7.1 mx.test Access denied" }
+        try LineClient(chain.backPort).converse(claim("192.0.2.1") + "S: \(farewell)\nS.")
+        let line = try chain.back.awaitLog("access forbidden by rule")
+        #expect(line.contains("client: 192.0.2.1, server:"))
+        let other = try LineClient(chain.backPort)
+        try other.converse(claim("192.0.2.2") + (speech == .imap ? "S: * ID NIL\nS: a OK completed\n" : speech == .pop3 ? "S: +OK Updated\n" : "S: 220 …\n"))
+        try other.converse(speech.loginAfterGreeting() + speech.welcome)
+        #expect(try chain.auth.question()["Client-IP"] == "192.0.2.2")
+    }
+
+    @Test(arguments: [("", "client.example"), (" NAME=told.example", "told.example"), (" NAME=[TEMPUNAVAIL]", "[TEMPUNAVAIL]")])
+    func `a client that a proxy names is looked up, unless its name is told`(_ attribute: String, _ name: String) throws {
+        let names = try StubNameServer { question in
+            guard question.type == "PTR" else { return .records([.address("192.0.2.1")]) }
+            return .records([.pointer(question.name.hasPrefix("1.2.0.192.") ? "client.example" : "proxy.example")])
+        }
+        let chain = try Chain(.smtp, back: "set_real_ip_from 127.0.0.1; resolver \(names.address);", front: "")
+        let client = try LineClient(chain.backPort)
+        try client.converse("S: 220 …\nC: XCLIENT ADDR=192.0.2.1\(attribute)\nS: 220 …")
+        try client.converse(Speech.smtp.loginAfterGreeting() + Speech.smtp.welcome)
+        #expect(try chain.auth.question()["Client-Host"] == name)
+    }
+
+    @Test(arguments: Speech.allCases)
     func `behind a PROXY header nobody is believed who comes through the balancer`(_ speech: Speech) throws {
         let (auth, port) = (try StubAuthServer { _ in .refuse("no") }, try Ports.free())
         _ = try ServerUnderTest(mail: """

@@ -13,6 +13,7 @@ package func onLoop<Value: Sendable>(
     defer { turn.unlock() }
     return try LoopActor.assumeIsolated { () -> Result<Value, any Error> in
         Result {
+            defer { LoopActor.loop.leave() }
             try LoopActor.loop.begin(using: method)
             try takeTurn()
             return try body()

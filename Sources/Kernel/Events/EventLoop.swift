@@ -19,11 +19,10 @@ import Glibc
 /// It is also the executor of `LoopActor`, so that a session can be written as straight-line code: an
 /// await ends the step, and the job that goes on with it is run at the end of a turn.
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
-    private enum Poller { case epoll(EpollPoller), poll(PollPoller) }
-
-    private var poller: Poller
+    private var poller: any Poller
     private var jobs: [UnownedJob] = []
-    private var batch: [UnownedJob] = []
+    /// The thread that the loop is run by.
+    private var thread: pthread_t?
     private var found: [Readiness] = []
     /// Sources closed during a turn: an event of the same turn may still name them.
     private var closed: [EventSource] = []
@@ -33,52 +32,57 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
 
+    /// The monotonic clock at the start of this turn, in nanoseconds.
+    private(set) var nanoseconds = EventLoop.clockNanoseconds()
     /// The monotonic clock at the start of this turn.
-    package private(set) var now = EventLoop.clock()
+    package var now: Duration { .nanoseconds(nanoseconds) }
 
-    init() { poller = .poll(LoopActor.assumeIsolated { PollPoller() }) }
+    init() {
+        poller = LoopActor.assumeIsolated { PollPoller() }
+        kernel_take_jobs { job, otherwise in
+            guard let job else { return }
+            LoopActor.loop.take(job, otherwise: otherwise)
+        }
+    }
 
     /// Starts over with nothing watched: what a worker does first, since it has inherited the
     /// master's sources.
     @LoopActor package func begin(using method: PollingMethod) throws(KernelError) {
+        thread = pthread_self()
         timers.removeAll()
         afterTurn = []
         beforeWaiting = nil
-        if case .epoll(let old) = poller { old.close() }
+        poller.close()
         poller = switch method {
-        case .epoll: .epoll(try EpollPoller())
-        case .poll: .poll(PollPoller())
+        case .epoll: try EpollPoller()
+        case .poll: PollPoller()
         }
     }
+
+    /// The thread that has run the loop goes on to other things.
+    @LoopActor package func leave() { thread = nil }
 
     // MARK: Sources
 
     /// Watches a source until it is closed.
     @LoopActor package func watch(_ source: EventSource, _ observer: any EventObserver) throws(KernelError) {
         source.observer = observer
-        switch poller {
-        case .epoll(let epoll):
-            try epoll.add(source)
-        case .poll(var poll):
-            poller = .poll(PollPoller())
-            poll.add(source)
-            poller = .poll(poll)
-        }
+        try poller.add(source)
         source.isWatched = true
+    }
+
+    /// Has the loop say from now on when a stream becomes writable.
+    @LoopActor func reportWritable(_ source: EventSource) {
+        guard !source.reportsWritable else { return }
+        source.reportsWritable = true
+        if source.isWatched { poller.change(source) }
     }
 
     /// Stops watching, for a while or for good; the descriptor stays open.
     @LoopActor package func unwatch(_ source: EventSource) {
         guard source.isWatched else { return }
         source.isWatched = false
-        switch poller {
-        case .epoll(let epoll):
-            epoll.remove(source)
-        case .poll(var poll):
-            poller = .poll(PollPoller())
-            poll.remove(source)
-            poller = .poll(poll)
-        }
+        poller.remove(source)
         closed.append(source)
     }
 
@@ -86,7 +90,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// set; what other processes hold too, such as a listener, must be taken out by hand.
     @LoopActor func forget(_ source: EventSource) {
         guard source.isWatched else { return }
-        if source.isStream, case .epoll = poller {
+        if source.isStream && poller.forgetsClosed {
             source.isWatched = false
             closed.append(source)
         } else {
@@ -98,6 +102,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Runs turns until `isDone` says so at the end of one.
     @LoopActor package func run(until isDone: @LoopActor () -> Bool) throws(KernelError) {
+        thread = pthread_self()
         runJobs()
         while !isDone() { try turn() }
     }
@@ -110,19 +115,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func turn() throws(KernelError) {
         found.removeAll(keepingCapacity: true)
         beforeWaiting?()
-        let milliseconds = timeout()
-        switch poller {
-        case .epoll(var epoll):
-            defer { poller = .epoll(epoll) }
-            poller = .poll(PollPoller())
-            try epoll.wait(milliseconds: milliseconds, into: &found)
-        case .poll(var poll):
-            defer { poller = .poll(poll) }
-            poller = .poll(PollPoller())
-            try poll.wait(milliseconds: milliseconds, into: &found)
-        }
-        now = Self.clock()
-        while let timer = timers.popExpired(at: now) { timer.action?() }
+        try poller.wait(milliseconds: timeout(), into: &found)
+        nanoseconds = Self.clockNanoseconds()
+        while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
         runJobs()
         for readiness in found { tell(readiness) }
         runJobs()
@@ -133,7 +128,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             for action in actions { action() }
             runJobs()
         }
-        closed.removeAll(keepingCapacity: true)
+        if !closed.isEmpty { closed.removeAll(keepingCapacity: true) }
     }
 
     @LoopActor private func tell(_ readiness: Readiness) {
@@ -141,8 +136,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             // Closed by an earlier event of this turn; `closed` keeps the object until the turn's end.
             guard source.isWatched else { return }
             if readiness.isReadable { source.isReadable = true }
-            if readiness.isWritable { source.isWritable = true }
+            if readiness.isWritable || !source.reportsWritable { source.isWritable = true }
             if readiness.hasHungUp { source.hasHungUp = true }
+            if readiness.hasFailed { source.hasFailed = true }
             source.observer?.becameReady(source)
         }
     }
@@ -150,17 +146,18 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
         guard let deadline = timers.nextDeadline else { return -1 }
-        let (seconds, attoseconds) = (deadline - Self.clock()).components
-        if seconds < 0 || attoseconds < 0 { return 0 }
+        let rest = deadline - Self.clockNanoseconds()
         // Rounded up: waking a moment too early would only mean to wait again.
-        return CInt(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
     }
 
     /// The monotonic clock.
-    package static func clock() -> Duration {
+    package static func clock() -> Duration { .nanoseconds(clockNanoseconds()) }
+
+    private static func clockNanoseconds() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
     }
 
     // MARK: The executor
@@ -168,14 +165,26 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     package func enqueue(_ job: consuming ExecutorJob) { jobs.append(UnownedJob(job)) }
     package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
     package func checkIsolated() {}
+    package func isIsolatingCurrentContext() -> Bool? { true }
+
+    /// Takes a job that is bound to no executor, as is what goes on behind a continuation on its way to its actor.
+    /// The runtime would start threads for it, and a task that names an executor for such jobs would look for it, under
+    /// a lock, at every step. Other threads than the loop's, which only tests have, go the runtime's way.
+    private func take(_ job: UnsafeMutableRawPointer, otherwise: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?) {
+        guard let thread, pthread_equal(thread, pthread_self()) != 0 else {
+            otherwise?(job)
+            return
+        }
+        jobs.append(unsafeBitCast(job, to: UnownedJob.self))
+    }
 
     private func runJobs() {
-        while !jobs.isEmpty {
-            swap(&jobs, &batch)
-            for job in batch {
-                job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
-            }
-            batch.removeAll(keepingCapacity: true)
+        if jobs.isEmpty { return }
+        var index = 0
+        while index < jobs.count {
+            jobs[index].runSynchronously(on: asUnownedSerialExecutor())
+            index += 1
         }
+        jobs.removeAll(keepingCapacity: true)
     }
 }

@@ -9,7 +9,9 @@ import Glibc
 /// A descriptor that the loop watches, with what is known of its readiness.
 ///
 /// Streams are registered once for life and edge-triggered: a flag stays true until a call runs dry
-/// and clears it. Everything else is level-triggered and reports as long as something waits.
+/// and clears it. Whether a stream can be written to is watched only where that is not known, which spares
+/// all others the events that would tell nothing. Everything else is level-triggered and reports as long as
+/// something waits.
 @LoopActor package final class EventSource {
     /// The descriptor's number, for calls; -1 once closed.
     package private(set) var number: CInt
@@ -18,6 +20,12 @@ import Glibc
     package var isWritable = false
     /// The other side has ended its sending, or the connection is gone.
     package internal(set) var hasHungUp = false
+    /// The connection has failed; the next call says how.
+    var hasFailed = false
+    /// All that the other side has sent has been read, and then its end.
+    var isDrained = false
+    /// Whether the loop says when it becomes writable. Where not, whatever happens to the stream shows that it is.
+    var reportsWritable = true
     /// Told of events; released by `close()`.
     package var observer: (any EventObserver)?
     /// Whether the loop watches it.

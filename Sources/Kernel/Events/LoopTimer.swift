@@ -2,17 +2,22 @@
 @LoopActor package final class LoopTimer {
     /// Called once, in the loop's turn, when the moment has come.
     package var action: (@LoopActor () -> Void)?
-    fileprivate(set) var deadline = Duration.zero
+    /// On the loop's clock, in nanoseconds.
+    fileprivate(set) var deadline = 0
     fileprivate var index = -1
 
     package init(_ action: (@LoopActor () -> Void)? = nil) { self.action = action }
+
+    /// In seconds: whatever is longer will not be lived to see.
+    private static let longest: Int64 = 1 << 32
 
     package var isRunning: Bool { index >= 0 }
 
     /// Starts the timer, anew where it runs.
     package func start(after duration: Duration) {
         stop()
-        deadline = LoopActor.loop.now + duration
+        let (seconds, attoseconds) = duration.components
+        deadline = LoopActor.loop.nanoseconds + Int(min(seconds, Self.longest)) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
         LoopActor.loop.timers.insert(self)
     }
 
@@ -26,7 +31,7 @@
     private var heap: [LoopTimer] = []
 
     var isEmpty: Bool { heap.isEmpty }
-    var nextDeadline: Duration? { heap.first?.deadline }
+    var nextDeadline: Int? { heap.first?.deadline }
 
     mutating func insert(_ timer: LoopTimer) {
         timer.index = heap.count
@@ -46,7 +51,7 @@
     }
 
     /// Takes out the first timer whose moment is not after `now`.
-    mutating func popExpired(at now: Duration) -> LoopTimer? {
+    mutating func popExpired(at now: Int) -> LoopTimer? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         remove(first)
         return first

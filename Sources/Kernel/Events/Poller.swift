@@ -7,13 +7,28 @@ package enum PollingMethod: String, Sendable { case epoll, poll }
 /// What one wait found of one source.
 struct Readiness {
     let source: Unmanaged<EventSource>
-    let isReadable, isWritable, hasHungUp: Bool
+    let isReadable, isWritable, hasHungUp, hasFailed: Bool
+}
+
+/// What the loop waits by.
+@LoopActor protocol Poller: AnyObject {
+    /// Whether a stream that is closed leaves the set by that.
+    var forgetsClosed: Bool { get }
+
+    func add(_ source: EventSource) throws(KernelError)
+    /// What is wanted to be known of a source has changed.
+    func change(_ source: EventSource)
+    func remove(_ source: EventSource)
+    /// - Parameter milliseconds: how long at most; -1 for as long as it takes.
+    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError)
+    func close()
 }
 
 /// epoll: the kernel keeps the set of sources, and an event carries a pointer to its source.
-@LoopActor struct EpollPoller {
+@LoopActor final class EpollPoller: Poller {
     private let descriptor: CInt
     private var events = [epoll_event](repeating: epoll_event(), count: 512)
+    let forgetsClosed = true
 
     init() throws(KernelError) {
         descriptor = try retrying("epoll_create1()") { epoll_create1(CInt(EPOLL_CLOEXEC)) }
@@ -22,14 +37,24 @@ struct Readiness {
     func close() { _ = Glibc.close(descriptor) }
 
     func add(_ source: EventSource) throws(KernelError) {
+        var event = Self.request(for: source)
+        _ = try retrying("epoll_ctl()") { epoll_ctl(descriptor, EPOLL_CTL_ADD, source.number, &event) }
+    }
+
+    /// Tells at once what is so already, so that nothing is missed.
+    func change(_ source: EventSource) {
+        var event = Self.request(for: source)
+        _ = epoll_ctl(descriptor, EPOLL_CTL_MOD, source.number, &event)
+    }
+
+    private static func request(for source: EventSource) -> epoll_event {
         var event = epoll_event()
         event.events = EPOLLIN.rawValue
-        if source.isStream {
-            event.events |= EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
-        }
+        if source.isStream { event.events |= EPOLLRDHUP.rawValue | EPOLLET.rawValue }
+        if source.isStream && source.reportsWritable { event.events |= EPOLLOUT.rawValue }
         if source.isShared { event.events |= EPOLLEXCLUSIVE.rawValue }
         event.data.ptr = Unmanaged.passUnretained(source).toOpaque()
-        _ = try retrying("epoll_ctl()") { epoll_ctl(descriptor, EPOLL_CTL_ADD, source.number, &event) }
+        return event
     }
 
     func remove(_ source: EventSource) {
@@ -37,7 +62,7 @@ struct Readiness {
         _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, source.number, &event)
     }
 
-    mutating func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
         let count = epoll_wait(descriptor, &events, CInt(events.count), milliseconds)
         if count < 0 {
             if errno == EINTR { return }
@@ -51,23 +76,29 @@ struct Readiness {
                 Readiness(
                     source: .fromOpaque(pointer), isReadable: isGone || bits & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0,
                     isWritable: isGone || bits & EPOLLOUT.rawValue != 0,
-                    hasHungUp: isGone || bits & EPOLLRDHUP.rawValue != 0))
+                    hasHungUp: isGone || bits & EPOLLRDHUP.rawValue != 0, hasFailed: bits & EPOLLERR.rawValue != 0))
         }
     }
 }
 
 /// poll: the set is handed over at each wait. Streams ask for just what is not known to be ready, which
 /// makes its level trigger tell the same as epoll's edge.
-@LoopActor struct PollPoller {
+@LoopActor final class PollPoller: Poller {
     private var sources: [EventSource] = []
     private var requests: [pollfd] = []
+    let forgetsClosed = false
 
-    mutating func add(_ source: EventSource) {
+    func close() {}
+
+    /// Each wait asks anew.
+    func change(_ source: EventSource) {}
+
+    func add(_ source: EventSource) {
         source.slot = sources.count
         sources.append(source)
     }
 
-    mutating func remove(_ source: EventSource) {
+    func remove(_ source: EventSource) {
         guard source.slot >= 0, source.slot < sources.count, sources[source.slot] === source else { return }
         let last = sources.removeLast()
         if last !== source {
@@ -77,7 +108,7 @@ struct Readiness {
         source.slot = -1
     }
 
-    mutating func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
         requests.removeAll(keepingCapacity: true)
         for source in sources { requests.append(Self.request(for: source)) }
         let count = poll(&requests, nfds_t(requests.count), milliseconds)
@@ -92,7 +123,8 @@ struct Readiness {
             found.append(
                 Readiness(
                     source: .passUnretained(source), isReadable: isGone || bits & (POLLIN | Self.hangUp) != 0,
-                    isWritable: isGone || bits & POLLOUT != 0, hasHungUp: isGone || bits & Self.hangUp != 0))
+                    isWritable: isGone || bits & POLLOUT != 0, hasHungUp: isGone || bits & Self.hangUp != 0,
+                    hasFailed: bits & (POLLERR | POLLNVAL) != 0))
         }
     }
 

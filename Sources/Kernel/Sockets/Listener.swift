@@ -121,8 +121,13 @@ package struct AcceptedConnection: ~Copyable {
     package let descriptor: FileDescriptor
     package let peer: SocketAddress
 
-    /// Hands the connection over to the loop.
-    @LoopActor package consuming func source() -> EventSource { EventSource(descriptor, isStream: true) }
+    /// Hands the connection over to the loop. What has just been accepted has room for what is said to it.
+    @LoopActor package consuming func source() -> EventSource {
+        let source = EventSource(descriptor, isStream: true)
+        source.isWritable = true
+        source.reportsWritable = false
+        return source
+    }
 }
 
 extension EventSource {

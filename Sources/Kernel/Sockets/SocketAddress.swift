@@ -92,29 +92,50 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// The address alone: `127.0.0.1`, `::1` without brackets, `unix:` or `unix:/path`.
     package var host: String {
         switch self {
-        case .ipv4(let address, _):
-            var four = in_addr(s_addr: address.bigEndian)
-            return Self.text(AF_INET, &four)
-        case .ipv6(let high, let low, _):
-            var six = (high.bigEndian, low.bigEndian)
-            return Self.text(AF_INET6, &six)
-        case .unix(let path):
-            return "unix:" + path
+        case .ipv4(let address, _): Self.text(address)
+        case .ipv6(let high, let low, _): Self.text(high, low)
+        case .unix(let path): "unix:" + path
         }
     }
 
     /// As logs and messages show it: `127.0.0.1:110`, `[::1]:110`, `unix:/path`.
     package var description: String {
         switch self {
-        case .ipv4(_, let port): "\(host):\(port)"
+        case .ipv4(let address, let port): Self.text(address, port: port)
         case .ipv6(_, _, let port): "[\(host)]:\(port)"
         case .unix: host
         }
     }
 
-    private static func text(_ family: CInt, _ address: UnsafeRawPointer) -> String {
+    /// By hand, because each session has its client's address written, and the system's way takes longer than
+    /// all the rest of the question to the auth server.
+    private static func text(_ address: UInt32, port: UInt16? = nil) -> String {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 21) { text in
+            var count = 0
+            func append(_ byte: UInt8) {
+                text[count] = byte
+                count += 1
+            }
+            func append(number: UInt32) {
+                if number >= 10 { append(number: number / 10) }
+                append(0x30 + UInt8(number % 10))
+            }
+            for part in 0..<4 {
+                if part > 0 { append(UInt8(ascii: ".")) }
+                append(number: address >> UInt32(24 - 8 * part) & 0xFF)
+            }
+            if let port {
+                append(UInt8(ascii: ":"))
+                append(number: UInt32(port))
+            }
+            return String(decoding: UnsafeBufferPointer(rebasing: text[..<count]), as: UTF8.self)
+        }
+    }
+
+    private static func text(_ high: UInt64, _ low: UInt64) -> String {
+        var address = (high.bigEndian, low.bigEndian)
         var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        inet_ntop(family, address, &buffer, socklen_t(buffer.count))
+        inet_ntop(AF_INET6, &address, &buffer, socklen_t(buffer.count))
         return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

@@ -13,7 +13,9 @@ package enum Transfer: Sendable, Equatable {
 
 extension EventSource {
     /// Begins a connection. It is made, or has failed, when the source becomes writable.
-    package static func connect(to address: SocketAddress) throws(KernelError) -> EventSource {
+    /// - Parameter peerSpeaksFirst: whether nothing will be said before the other side has. Then it is soon enough
+    ///   to hear with its first words that there is a connection.
+    package static func connect(to address: SocketAddress, peerSpeaksFirst: Bool = false) throws(KernelError) -> EventSource {
         let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(address.family, type, 0) })
         if !address.isUnix {
@@ -21,7 +23,9 @@ extension EventSource {
         }
         let status = address.withKernelForm { Glibc.connect(descriptor.number, $0, $1) }
         if status == -1 && errno != EINPROGRESS { throw KernelError("connect()") }
-        return EventSource(owning: descriptor.release(), isStream: true)
+        let source = EventSource(owning: descriptor.release(), isStream: true)
+        source.reportsWritable = !peerSpeaksFirst
+        return source
     }
 
     /// Why a connection that became writable is none, or nil where it is one.
@@ -44,13 +48,14 @@ extension EventSource {
         span.withUnsafeMutableBytes { receive(into: $0) }
     }
 
-    /// Reads what is there, up to the buffer's size. A short read is the last one before the loop
-    /// reports more, unless the other side has ended, which would otherwise go unseen.
+    /// Reads what is there, up to the buffer's size. A short read is the last one before the loop reports
+    /// more. Where the loop has reported the other side's end before, a short read has come upon that end.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        if isDrained { return .closed }
         while true {
             let count = recv(number, buffer.baseAddress, buffer.count, 0)
             if count > 0 {
-                if count < buffer.count && !hasHungUp { isReadable = false }
+                if count < buffer.count { ranDry() }
                 return .moved(count)
             }
             if count == 0 { return .closed }
@@ -62,6 +67,10 @@ extension EventSource {
             default: return .failed(KernelError("recv()"))
             }
         }
+    }
+
+    private func ranDry() {
+        if !hasHungUp { isReadable = false } else if !hasFailed { isDrained = true }
     }
 
     /// Copies what is there and leaves it there, up to the buffer's size.
@@ -89,18 +98,23 @@ extension EventSource {
         while true {
             let count = Glibc.send(number, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if count >= 0 {
-                if count < bytes.count { isWritable = false }
+                if count < bytes.count { becameFull() }
                 return .moved(count)
             }
             switch errno {
             case EINTR: continue
             case EAGAIN:
-                isWritable = false
+                becameFull()
                 return .wouldBlock
             case EPIPE, ECONNRESET: return .closed
             default: return .failed(KernelError("send()"))
             }
         }
+    }
+
+    private func becameFull() {
+        isWritable = false
+        LoopActor.loop.reportWritable(self)
     }
 
     /// Ends this side's sending; what is in flight is still delivered, and the other side may go on.

@@ -86,10 +86,7 @@ extension Span where Element == UInt8 {
 
     /// A copy of some of the bytes, which are no secret either.
     package func bytes(in range: Range<Int>) -> [UInt8] {
-        var copy: [UInt8] = []
-        copy.reserveCapacity(range.count)
-        for index in range { copy.append(self[index]) }
-        return copy
+        unsafe extracting(range).withUnsafeBufferPointer { unsafe Array($0) }
     }
 
     /// Whether these bytes are that keyword, in any case of letters.

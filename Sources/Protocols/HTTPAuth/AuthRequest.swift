@@ -116,7 +116,7 @@ package struct AuthRequest: Sendable {
 
     private func write(_ facts: TLSFacts, to header: inout HTTPHeaderWriter) {
         header.field("Auth-SSL", "on")
-        let fields: [(String, [UInt8]?, HTTPHeaderWriter.Escaping)] = [
+        let fields: [(StaticString, [UInt8]?, HTTPHeaderWriter.Escaping)] = [
             ("Auth-SSL-Protocol", facts.protocolVersion, .controls),
             ("Auth-SSL-Cipher", facts.cipher, .controls),
             ("Auth-SSL-Verify", facts.verification, .controls),

@@ -113,7 +113,7 @@ extension AuthResponse.Verdict {
     }
 
     private static func value(
-        of name: String, _ head: HTTPResponseHead, _ bytes: Span<UInt8>
+        of name: StaticString, _ head: HTTPResponseHead, _ bytes: Span<UInt8>
     ) throws(Fault) -> Range<Int>? {
         do {
             return try head.value(of: name, in: bytes)

@@ -21,7 +21,7 @@ struct HTTPHeaderWriter {
     }
 
     /// A secret, since a password is written too.
-    private(set) var bytes = Secret()
+    private(set) var bytes = Secret(capacity: 512)
 
     /// `GET URI HTTP/1.0`. The old version, as in nginx, promises that answers are never chunked.
     mutating func requestLine(get uri: [UInt8]) {
@@ -30,15 +30,19 @@ struct HTTPHeaderWriter {
         literal(" HTTP/1.0\r\n")
     }
 
-    mutating func field(_ name: String, _ content: String) {
-        field(name, Array(content.utf8))
+    /// A header whose value is ours, too.
+    mutating func field(_ name: StaticString, _ content: String) {
+        literal(name)
+        literal(": ")
+        bytes.append(content.utf8)
+        literal("\r\n")
     }
 
-    mutating func field(_ name: String, _ content: [UInt8], _ escaping: Escaping = .controls) {
+    mutating func field(_ name: StaticString, _ content: [UInt8], _ escaping: Escaping = .controls) {
         field(name, content.span, escaping)
     }
 
-    mutating func field(_ name: String, _ content: Span<UInt8>, _ escaping: Escaping) {
+    mutating func field(_ name: StaticString, _ content: Span<UInt8>, _ escaping: Escaping) {
         literal(name)
         literal(": ")
         value(content, escaping)
@@ -56,17 +60,18 @@ struct HTTPHeaderWriter {
     mutating func end() { literal("\r\n") }
 
     /// Words of ours, written as they are.
-    private mutating func literal(_ text: String) { bytes.append(text.utf8) }
+    private mutating func literal(_ text: StaticString) { bytes.append(text) }
 
     private mutating func value(_ content: Span<UInt8>, _ escaping: Escaping) {
-        for index in content.indices {
-            let byte = content[index]
-            if escaping.applies(to: byte) {
-                bytes.append([Escaping.percent, Self.hexDigit(byte >> 4), Self.hexDigit(byte & 0x0F)])
-            } else {
-                bytes.append(byte)
-            }
+        var start = 0
+        for index in content.indices where escaping.applies(to: content[index]) {
+            bytes.append(content.extracting(start..<index))
+            bytes.append(Escaping.percent)
+            bytes.append(Self.hexDigit(content[index] >> 4))
+            bytes.append(Self.hexDigit(content[index] & 0x0F))
+            start = index + 1
         }
+        bytes.append(content.extracting(start..<content.count))
     }
 
     private static func hexDigit(_ nibble: UInt8) -> UInt8 {

@@ -21,6 +21,7 @@ struct HTTPResponseHead {
     /// Parses up to the empty line that ends the header.
     static func parse(_ bytes: Span<UInt8>) -> Parsed<HTTPResponseHead> {
         var head = HTTPResponseHead()
+        head.fields.reserveCapacity(8)
         var start = 0
         while let line = line(of: bytes, from: start) {
             if line.text.isEmpty && start > 0 { return .complete(head, byteCount: line.next) }
@@ -80,11 +81,11 @@ extension HTTPResponseHead {
 
     /// The value of a header that may be repeated, but not with another value.
     /// - Parameter name: in small letters.
-    func value(of name: String, in bytes: Span<UInt8>) throws(Contradiction) -> Range<Int>? {
+    func value(of name: StaticString, in bytes: Span<UInt8>) throws(Contradiction) -> Range<Int>? {
         var found: Range<Int>?
-        for field in fields where HTTPText(bytes, field.name).isWord(name) {
+        for field in fields where field.name.count == name.utf8CodeUnitCount && HTTPText(bytes, field.name).isWord(name) {
             if let found, !HTTPText(bytes, found).isEqual(to: HTTPText(bytes, field.value)) {
-                throw Contradiction(name: name)
+                throw Contradiction(name: "\(name)")
             }
             found = field.value
         }
@@ -93,7 +94,7 @@ extension HTTPResponseHead {
 
     /// The value of a header of which the last one counts.
     /// - Parameter name: in small letters.
-    func lastValue(of name: String, in bytes: Span<UInt8>) -> Range<Int>? {
+    func lastValue(of name: StaticString, in bytes: Span<UInt8>) -> Range<Int>? {
         fields.last { HTTPText(bytes, $0.name).isWord(name) }?.value
     }
 
@@ -101,7 +102,7 @@ extension HTTPResponseHead {
     /// - Parameters:
     ///   - word: in small letters.
     ///   - name: in small letters.
-    func lists(_ word: String, in name: String, of bytes: Span<UInt8>) -> Bool {
+    func lists(_ word: StaticString, in name: StaticString, of bytes: Span<UInt8>) -> Bool {
         fields.contains { HTTPText(bytes, $0.name).isWord(name) && HTTPText(bytes, $0.value).lists(word) }
     }
 }

@@ -9,7 +9,7 @@ struct HTTPText: ~Escapable {
     init(_ bytes: Span<UInt8>) { self.bytes = bytes }
 
     var isEmpty: Bool { bytes.isEmpty }
-    var array: [UInt8] { bytes.indices.map { bytes[$0] } }
+    var array: [UInt8] { bytes.bytes() }
 
     func contains(_ byte: UInt8) -> Bool { allSatisfy { $0 != byte } == false }
 
@@ -23,24 +23,26 @@ struct HTTPText: ~Escapable {
 
     /// Byte for byte.
     func isEqual(to text: String) -> Bool {
-        bytes.count == text.utf8.count && zip(bytes.indices, text.utf8).allSatisfy { bytes[$0] == $1 }
+        bytes.count == text.utf8.count && hasPrefix(text)
     }
 
     func hasPrefix(_ text: String) -> Bool {
-        bytes.count >= text.utf8.count && zip(bytes.indices, text.utf8).allSatisfy { bytes[$0] == $1 }
+        bytes.count >= text.utf8.count && text.utf8.enumerated().allSatisfy { bytes[$0] == $1 }
     }
 
     /// - Parameter word: in small letters.
-    func isWord(_ word: String) -> Bool {
-        bytes.count == word.utf8.count && zip(bytes.indices, word.utf8).allSatisfy { Self.lowercased(bytes[$0]) == $1 }
+    func isWord(_ word: StaticString) -> Bool {
+        guard bytes.count == word.utf8CodeUnitCount else { return false }
+        // Unsafe as all pointers are; a static string is there for ever, and has so many bytes.
+        return bytes.indices.allSatisfy { unsafe Self.lowercased(bytes[$0]) == word.utf8Start[$0] }
     }
 
     /// Whether one of the words between commas is this one (RFC 9110, section 5.6.1).
     /// - Parameter word: in small letters.
-    func lists(_ word: String) -> Bool {
+    func lists(_ word: StaticString) -> Bool {
         var start = 0
         for index in 0...bytes.count where index == bytes.count || bytes[index] == UInt8(ascii: ",") {
-            if HTTPText(bytes, Self.trim(start..<index, of: bytes, blanks: [0x20, 0x09])).isWord(word) { return true }
+            if HTTPText(bytes, Self.trim(start..<index, of: bytes, withTabs: true)).isWord(word) { return true }
             start = index + 1
         }
         return false
@@ -61,10 +63,12 @@ struct HTTPText: ~Escapable {
     }
 
     /// The part of `range` without blanks at its ends.
-    static func trim(_ range: Range<Int>, of bytes: Span<UInt8>, blanks: [UInt8] = [0x20]) -> Range<Int> {
+    /// - Parameter withTabs: whether tabs are blanks, too.
+    static func trim(_ range: Range<Int>, of bytes: Span<UInt8>, withTabs: Bool = false) -> Range<Int> {
+        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || withTabs && byte == 0x09 }
         var (start, end) = (range.lowerBound, range.upperBound)
-        while start < end, blanks.contains(bytes[start]) { start += 1 }
-        while start < end, blanks.contains(bytes[end - 1]) { end -= 1 }
+        while start < end, isBlank(bytes[start]) { start += 1 }
+        while start < end, isBlank(bytes[end - 1]) { end -= 1 }
         return start..<end
     }
 

@@ -13,11 +13,19 @@ enum ServerLiteral {
 
     /// Four decimal bytes. A leading zero is refused: some readers take such a number as octal.
     private static func isIPv4(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        let parts = split(bytes, range, at: UInt8(ascii: "."))
-        return parts.count == 4 && parts.allSatisfy { part in
-            guard 1...3 ~= part.count, let value = HTTPText(bytes, part).number() else { return false }
-            return value <= 255 && (part.count == 1 || bytes[part.lowerBound] != UInt8(ascii: "0"))
+        var (count, start) = (0, range.lowerBound)
+        for index in range.lowerBound...range.upperBound
+        where index == range.upperBound || bytes[index] == UInt8(ascii: ".") {
+            guard isByte(bytes, start..<index) else { return false }
+            count += 1
+            start = index + 1
         }
+        return count == 4
+    }
+
+    private static func isByte(_ bytes: Span<UInt8>, _ part: Range<Int>) -> Bool {
+        guard 1...3 ~= part.count, let value = HTTPText(bytes, part).number() else { return false }
+        return value <= 255 && (part.count == 1 || bytes[part.lowerBound] != UInt8(ascii: "0"))
     }
 
     /// Eight groups, of which `::` stands for one or more (RFC 4291, section 2.2).

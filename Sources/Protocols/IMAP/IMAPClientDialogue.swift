@@ -25,7 +25,7 @@ package struct IMAPClientDialogue: ClientDialogue {
 
     init(of server: IMAP, _ start: DialogueStart) {
         self.server = server
-        salt = start.salt(at: server.policy.serverName)
+        salt = server.usesChallenge ? start.salt(at: server.policy.serverName) : []
         budget = ClientBudget(server.policy)
         believesClaims = start.believesClaims
         mayClaim = start.believesClaims

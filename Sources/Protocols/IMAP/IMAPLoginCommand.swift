@@ -9,7 +9,7 @@ struct IMAPLoginCommand: Sendable {
 
     private(set) var parts: [Part] = []
     /// The part that is being written.
-    private var line = Secret()
+    private var line = Secret(capacity: 128)
     private var activity = "sending LOGIN command to upstream"
 
     /// Lines of commands should not be much longer than 1000 bytes (RFC 2683, section 3.2.1.5).
@@ -41,7 +41,7 @@ struct IMAPLoginCommand: Sendable {
     }
 
     private mutating func endPart() {
-        line.append([.carriageReturn, .lineFeed])
+        line.append("\r\n".utf8)
         parts.append(Part(bytes: line, activity: activity))
         line = Secret()
     }
@@ -62,11 +62,13 @@ struct IMAPLoginCommand: Sendable {
 
     private mutating func appendQuoted(_ value: Span<UInt8>) {
         line.append(.quote)
-        for index in value.indices {
-            let byte = value[index]
-            if byte == .quote || byte == .backslash { line.append(.backslash) }
-            line.append(byte)
+        var start = 0
+        for index in value.indices where value[index] == .quote || value[index] == .backslash {
+            line.append(value.extracting(start..<index))
+            line.append(.backslash)
+            start = index
         }
+        line.append(value.extracting(start..<value.count))
         line.append(.quote)
     }
 }

@@ -31,7 +31,7 @@ package struct POP3ClientDialogue: ClientDialogue {
         self.server = server
         believesClaims = start.believesClaims
         mayClaim = start.believesClaims
-        salt = start.salt(at: server.policy.serverName)
+        salt = server.usesChallenge ? start.salt(at: server.policy.serverName) : []
         budget = ClientBudget(server.policy)
     }
 

@@ -33,7 +33,7 @@ package struct SMTPClientDialogue: ClientDialogue {
 
     init(of server: SMTP, _ start: DialogueStart) {
         self.server = server
-        salt = start.salt(at: server.policy.serverName)
+        salt = server.usesChallenge ? start.salt(at: server.policy.serverName) : []
         budget = ClientBudget(server.policy)
         believesClaims = start.believesClaims
         mayClaim = start.believesClaims

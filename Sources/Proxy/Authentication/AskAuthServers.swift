@@ -23,7 +23,7 @@ extension Session {
         of authServers: [AuthServer], on credentials: Credentials
     ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
         let end = LoopActor.loop.now + server.authHTTP.timeout
-        setDeadline(server.authHTTP.timeout, else: timeout(of: authServers[0].host.description))
+        setDeadline(server.authHTTP.timeout, else: .authServerTimedOut(authServers[0].host))
         var lastFailure: SessionFailure?
         let candidates = try await candidates(among: authServers, &lastFailure)
         for (index, candidate) in candidates.enumerated() {
@@ -73,8 +73,7 @@ extension Session {
         _ candidate: Candidate, about credentials: Credentials, until rest: Duration, share: Duration?
     ) async throws(SessionFailure) -> Result<AuthResponse.Verdict, SessionFailure> {
         let address = candidate.client.address
-        let timedOut = timeout(of: "\(address)")
-        setDeadline(rest, else: timedOut)
+        setDeadline(rest, else: .authServerTimedOut(address))
         log.debug(.mail, "mail auth http: asking \(address), login attempt \(loginAttempts)", context: context)
         candidate.client.noteTrial(pause: server.authHTTP.failTimeout)
         let question = candidate.client.ask(request(to: candidate.server, about: credentials).encode(), waiter: waiter)
@@ -87,7 +86,7 @@ extension Session {
             }
         } catch {
             question.cancel()
-            if case .authServer = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
+            if case .authServerTimedOut = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
             throw error
         }
         switch question.answer {
@@ -99,19 +98,15 @@ extension Session {
             return .failure(.authServer(text: text, error))
         case nil:
             question.cancel()
-            return .failure(timedOut)
+            return .failure(.authServerTimedOut(address))
         }
-    }
-
-    private func timeout(of name: String) -> SessionFailure {
-        .authServer(text: "auth http server \(name) timed out", KernelError("recv()", KernelError.timedOut))
     }
 
     private func request(to authServer: AuthServer, about credentials: Credentials) -> AuthRequest {
         AuthRequest(
             uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(identity.address.host.utf8),
+            clientAddress: Array(identity.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })

@@ -216,7 +216,8 @@ import TLS
         idleTimer.stop()
         for question in more {
             question.connection = self
-            if let request = question.request { connection.enqueue(request.span) }
+            guard let request = question.request else { continue }
+            if stage == .ready { connection.say(request.span) } else { connection.enqueue(request.span) }
         }
         questions += more
         if stage == .ready { proceed() }

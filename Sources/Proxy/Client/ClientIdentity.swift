@@ -6,7 +6,11 @@ struct ClientIdentity {
     /// The machine at the other end of the socket: the client, or a balancer before it.
     let peer: SocketAddress
     /// Where the client is: the peer, unless one that is trusted says otherwise.
-    private(set) var address: SocketAddress
+    private(set) var address: SocketAddress {
+        didSet { host = address.host }
+    }
+    /// The same as text, without the port.
+    private(set) var host: String
     /// Where the client has connected to, where a proxy says it.
     private(set) var destination: Endpoint?
     /// The client's name in the DNS, or why there is none; only SMTP speaks of it
@@ -26,6 +30,7 @@ struct ClientIdentity {
     init(peer: SocketAddress) {
         self.peer = peer.unmapped
         address = self.peer
+        host = address.host
     }
 
     /// Takes a balancer's word for who the client is, if it is trusted and says an address.
@@ -71,10 +76,13 @@ struct ClientIdentity {
         var bytes: [UInt8] {
             switch self {
             case .confirmed(let name): name
-            case .unavailable: Array("[UNAVAILABLE]".utf8)
-            case .temporarilyUnavailable: Array("[TEMPUNAVAIL]".utf8)
+            case .unavailable: Self.unavailableText
+            case .temporarilyUnavailable: Self.temporarilyUnavailableText
             }
         }
+
+        private static let unavailableText = Array("[UNAVAILABLE]".utf8)
+        private static let temporarilyUnavailableText = Array("[TEMPUNAVAIL]".utf8)
     }
 }
 

@@ -4,7 +4,7 @@ import Telemetry
 
 extension Session {
     /// Hears from the balancer before us who the client is, where the listener says that it tells.
-    func readProxyHeader() async throws(SessionFailure) {
+    @inline(__always) func readProxyHeader() async throws(SessionFailure) {
         guard expectsProxyHeader else { return }
         context.activity = "reading PROXY protocol"
         // A client of TLS is not to be told anything before.
@@ -12,7 +12,7 @@ extension Session {
         setDeadline(server.timeout, else: .proxyHeaderMissing)
         let header = try await proxyHeader()
         identity.adopt(header, isTrusted: server.trusts(identity.peer))
-        context.client = identity.address.host
+        context.client = identity.host
         context.activity = "sending client greeting line"
         log.debug(.mail, "mail: PROXY header of \(identity.peer), client \(identity.address)", context: context)
     }

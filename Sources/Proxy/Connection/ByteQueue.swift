@@ -16,7 +16,7 @@ struct ByteQueue {
 
     mutating func append(_ new: Span<UInt8>) {
         reserve(new.count)
-        for index in new.indices { bytes.append(new[index]) }
+        bytes.append(new)
     }
 
     mutating func append(_ new: [UInt8]) {
@@ -27,7 +27,7 @@ struct ByteQueue {
     /// Takes out the oldest bytes.
     mutating func consume(_ byteCount: Int) {
         let end = min(start + byteCount, bytes.count)
-        for index in start..<end { bytes[index] = 0 }
+        bytes.wipe(start..<end)
         start = end
         if start == bytes.count {
             bytes = []
@@ -44,7 +44,7 @@ struct ByteQueue {
         var larger: [UInt8] = []
         larger.reserveCapacity(max(256, (count + additional) * 2))
         larger.append(contentsOf: bytes[start...])
-        for index in bytes.indices { bytes[index] = 0 }
+        bytes.wipe(0..<bytes.count)
         bytes = larger
         start = 0
     }

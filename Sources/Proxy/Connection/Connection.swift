@@ -46,6 +46,15 @@ import TLS
     /// Writes as much as is taken.
     func send(_ bytes: Span<UInt8>) -> Transfer { noting(tls?.send(bytes) ?? source.send(bytes)) }
 
+    /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
+    var isPlain: Bool { tls == nil }
+
+    /// Reads into an empty pipe.
+    func receive(into pipe: Pipe) -> Transfer { noting(pipe.fill(from: source)) }
+
+    /// Writes as much of a pipe as is taken.
+    func send(from pipe: Pipe) -> Transfer { noting(pipe.drain(into: source)) }
+
     private func noting(_ transfer: Transfer) -> Transfer {
         if case .failed(let error) = transfer {
             isBroken = true
@@ -93,6 +102,9 @@ import TLS
         return progress
     }
 
+    /// The login is over: no password comes any more.
+    func expectNoPasswords() { tls?.expectNoPasswords() }
+
     // MARK: Bytes through the queues
 
     /// Reads once, until `input` holds `limit` bytes at most.
@@ -131,6 +143,19 @@ import TLS
     func takeInput() -> ByteQueue {
         defer { input = ByteQueue() }
         return input
+    }
+
+    /// Sends bytes at once where nothing waits before them. What is not taken goes with the next `flush`.
+    func say(_ bytes: Span<UInt8>) {
+        var sent = 0
+        while output.isEmpty, sent < bytes.count, isWritable, !isBroken {
+            switch send(bytes.extracting(sent..<bytes.count)) {
+            case .moved(let count): sent += count
+            case .wouldBlock, .failed: return output.append(bytes.extracting(sent..<bytes.count))
+            case .closed: isBroken = true
+            }
+        }
+        if sent < bytes.count { output.append(bytes.extracting(sent..<bytes.count)) }
     }
 
     /// Puts bytes behind those that are to be sent. They go with the next `flush`.

@@ -4,22 +4,43 @@ import Telemetry
 /// A session after its login: bytes from either side to the other, until both have ended.
 ///
 /// It is no task, and holds no buffer but for bytes that one side has sent and the other cannot take
-/// yet. It reads from a side only when everything read before has been passed on.
+/// yet. It reads from a side only when everything read before has been passed on. Where much flows in the clear,
+/// the bytes go through a pipe, which spares copying them; for few that would cost more than it spares.
 @LoopActor final class Relay: EventObserver {
     /// How many reads one event of one side may cause before others get their turn.
     private static let readsPerTurn = 8
+    /// After how many reads in a row that filled the buffer a direction is a flood, and how little one brings that
+    /// ends it.
+    private static let readsToFlood = 2
+    private static let ebb = SharedBuffer.byteCount / 4
 
     /// One direction: where bytes come from, where they go, and what is stuck in between.
-    private struct Flow {
+    @LoopActor private struct Flow: ~Copyable {
         let from: Connection
         let to: Connection
         var stuck: ByteQueue
+        /// What bytes go through instead, during a flood and only from when some come until they are gone.
+        var pipe: Pipe?
+        /// How many reads in a row have filled the buffer.
+        var fullReads = 0
         /// `from` has ended its sending.
         var hasEnded = false
         /// All that it has sent has been passed on to `to`.
         var isDone = false
         /// And `to` knows that it was all.
         var isEndPassedOn = false
+
+        var isFlood: Bool { fullReads >= Relay.readsToFlood && from.isPlain && to.isPlain }
+        /// Whether what was read has yet to be passed on.
+        var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
+
+        /// Learns from a read how much flows.
+        mutating func note(_ count: Int) {
+            if isFlood ? count < Relay.ebb : count < SharedBuffer.byteCount { fullReads = 0 } else { fullReads += 1 }
+        }
+
+        /// Nothing has come. A flood comes in waves, and goes on with the next.
+        mutating func noteLull() { if !isFlood { fullReads = 0 } }
     }
 
     private let worker: WorkerServices
@@ -85,19 +106,22 @@ import Telemetry
     }
 
     private func advance(_ flow: inout Flow) {
+        defer { if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) } }
         for _ in 0..<Self.readsPerTurn where !flow.isDone {
             deliverStuck(&flow)
-            guard flow.stuck.isEmpty, !flow.isDone else { return }
+            guard !flow.isStuck, !flow.isDone else { return }
             if flow.hasEnded {
                 flow.isDone = true
                 return
             }
             guard flow.from.isReadable else { return }
-            switch flow.from.receive(into: worker.buffer) {
+            if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
+            switch flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
-                forward(count, in: &flow)
-            case .wouldBlock: return
+                flow.note(count)
+                if flow.pipe == nil { forward(count, in: &flow) }
+            case .wouldBlock: return flow.noteLull()
             case .closed: flow.hasEnded = true
             case .failed:
                 flow.hasEnded = true
@@ -123,7 +147,8 @@ import Telemetry
 
     /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.
     private func finish() {
-        for flow in [fromClient, fromUpstream] where !flow.isEndPassedOn { flow.to.sayGoodbye() }
+        if !fromClient.isEndPassedOn { fromClient.to.sayGoodbye() }
+        if !fromUpstream.isEndPassedOn { fromUpstream.to.sayGoodbye() }
         end("proxied session done")
     }
 
@@ -133,6 +158,13 @@ import Telemetry
         flow.isDone = true
         flow.isEndPassedOn = true
         flow.stuck.removeAll()
+        giveBackPipe(of: &flow)
+    }
+
+    private func giveBackPipe(of flow: inout Flow) {
+        guard let pipe = flow.pipe else { return }
+        flow.pipe = nil
+        worker.giveBack(pipe)
     }
 
     /// Sends the front of the shared buffer on; what the other side does not take is kept.
@@ -156,11 +188,11 @@ import Telemetry
     }
 
     private func deliverStuck(_ flow: inout Flow) {
-        while !flow.stuck.isEmpty && flow.to.isWritable {
+        while flow.isStuck && flow.to.isWritable {
             let to = flow.to
-            switch flow.stuck.withSpan({ to.send($0) }) {
+            switch flow.pipe.map(to.send) ?? flow.stuck.withSpan({ to.send($0) }) {
             case .moved(let count):
-                flow.stuck.consume(count)
+                if flow.pipe == nil { flow.stuck.consume(count) }
                 lastActivity = LoopActor.loop.now
             case .wouldBlock: return
             case .closed, .failed: return giveUp(&flow)
@@ -174,8 +206,8 @@ import Telemetry
     }
 
     /// What is stuck may have come free by what was read from the side that it is for.
-    private func canGoOn(_ flow: Flow) -> Bool {
-        !flow.isDone && (flow.stuck.isEmpty ? flow.from.isReadable : flow.to.isWritable)
+    private func canGoOn(_ flow: borrowing Flow) -> Bool {
+        !flow.isDone && (flow.isStuck ? flow.to.isWritable : flow.from.isReadable)
     }
 
     private func scheduleNextTurn() {
@@ -204,6 +236,8 @@ import Telemetry
         if let activity { context.activity = activity }
         log.write(.info, message, reason: reason, context: context)
         timer.stop()
+        giveBackPipe(of: &fromClient)
+        giveBackPipe(of: &fromUpstream)
         fromClient.from.close()
         fromUpstream.from.close()
         places.giveBack()

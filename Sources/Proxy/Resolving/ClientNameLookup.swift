@@ -100,14 +100,19 @@ extension Session {
     /// client is greeted meanwhile: the name is needed only when it logs in. What is known of another address
     /// is forgotten.
     func lookUpClientName() {
-        clientNameLookup?.cancel()
-        clientNameLookup = nil
+        forgetClientNameLookup()
         identity.hostName = .unavailable
         guard server.mailProtocol.tellsClientHost, let resolver = worker.resolver(for: server) else { return }
         let lookup = ClientNameLookup(
             of: identity.address, by: resolver, within: server.resolverTimeout, log: log, context: context, waking: waiter)
         clientNameLookup = lookup
         lookup.begin()
+    }
+
+    /// Looks no further for the client's name.
+    func forgetClientNameLookup() {
+        clientNameLookup?.cancel()
+        clientNameLookup = nil
     }
 
     /// Waits for what the DNS calls the client. That is the name servers' time, which `resolver_timeout` bounds,

@@ -3,7 +3,7 @@ package import Kernel
 import Protocols
 
 /// A machine that is connected to: where it is, or by what name that is found out.
-package struct Host: Sendable, Equatable {
+package struct Host: Sendable, Equatable, CustomStringConvertible {
     /// What it is called, which its certificate is held to.
     package let name: String
     package private(set) var port: UInt16
@@ -52,5 +52,5 @@ package struct Host: Sendable, Equatable {
     }
 
     /// As the log calls it: the address where there is but one, else the name.
-    var description: String { addresses.count == 1 ? "\(addresses[0])" : name }
+    package var description: String { addresses.count == 1 ? "\(addresses[0])" : name }
 }

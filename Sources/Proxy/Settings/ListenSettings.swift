@@ -84,9 +84,18 @@ package struct ListenSettings: SettingsGroup {
 /// One address to listen on.
 package struct Listen: Sendable, Equatable {
     package let address: SocketAddress
+    /// The address, as each session's log lines tell it.
+    package let name: String
     package private(set) var options: ListenOptions
     /// The `listen` directive, for what is found wrong with it later.
     package let position: Position
+
+    fileprivate init(address: SocketAddress, options: ListenOptions, position: Position) {
+        self.address = address
+        name = address.description
+        self.options = options
+        self.position = position
+    }
 
     /// The same where the server says `so_keepalive on`, which a parameter goes before.
     fileprivate var keptAlive: Listen {

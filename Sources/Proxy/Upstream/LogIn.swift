@@ -17,7 +17,8 @@ extension Session {
             throw .upstream(level: .error, text: "TTL of the client's session reached zero, proxies appear to be looping", nil)
         }
         setDeadline(server.timeout, else: .upstreamTimedOut)
-        let (upstream, address) = try await connect(to: destination.upstream)
+        let (upstream, address) = try await connect(
+            to: destination.upstream, peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
         let name = destination.upstream.name
         let facts = clientFacts
         try await sendProxyHeader(of: facts, to: upstream)
@@ -35,8 +36,7 @@ extension Session {
             case .awaitInput:
                 try await readReply(from: upstream)
             case .send(let line):
-                upstream.enqueue(line.span)
-                try await flush(upstream)
+                try await say(line.span, to: upstream)
             case .startTLS:
                 try await handshake(over: upstream, to: address, as: name)
             case .cannotStartTLS(let fault):
@@ -64,7 +64,7 @@ extension Session {
     private static let connectPatience = Duration.seconds(3)
 
     /// Connects to the first of the upstream's addresses that can be reached.
-    private func connect(to upstream: Host) async throws(SessionFailure) -> (Connection, SocketAddress) {
+    private func connect(to upstream: Host, peerSpeaksFirst: Bool) async throws(SessionFailure) -> (Connection, SocketAddress) {
         context.activity = "connecting to upstream"
         var addresses: [SocketAddress]
         switch try await self.addresses(of: upstream) {
@@ -76,7 +76,7 @@ extension Session {
         if upstream.isInDNS && addresses.count > 1 { addresses.shuffle() }
         for address in addresses.dropLast() {
             do throws(SessionFailure) {
-                return (try await connect(to: address, within: Self.connectPatience), address)
+                return (try await connect(to: address, within: Self.connectPatience, peerSpeaksFirst: false), address)
             } catch {
                 guard case .upstream = error, let record = error.record else { throw error }
                 log.write(record.level, record.message, reason: record.reason, context: context)
@@ -84,17 +84,19 @@ extension Session {
             }
         }
         guard let last = addresses.last else { throw .upstream(level: .error, text: "no address of the upstream", nil) }
-        return (try await connect(to: last, within: nil), last)
+        return (try await connect(to: last, within: nil, peerSpeaksFirst: peerSpeaksFirst), last)
     }
 
     /// - Parameter patience: nil where only the login's deadline bounds it.
-    private func connect(to address: SocketAddress, within patience: Duration?) async throws(SessionFailure) -> Connection {
-        context.upstream = address.isUnix ? address.description : "\(address.host):\(address.port)"
+    private func connect(
+        to address: SocketAddress, within patience: Duration?, peerSpeaksFirst: Bool
+    ) async throws(SessionFailure) -> Connection {
+        context.upstream = if case .ipv6(_, _, let port) = address { "\(address.host):\(port)" } else { address.description }
         context.activity = "connecting to upstream"
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
         let upstream: Connection
         do throws(KernelError) {
-            let source = try EventSource.connect(to: address)
+            let source = try EventSource.connect(to: address, peerSpeaksFirst: peerSpeaksFirst)
             upstream = Connection(source)
             self.upstream = upstream
             try LoopActor.loop.watch(source, waiter)
@@ -165,7 +167,7 @@ extension Session {
         try await flush(upstream)
     }
 
-    private func readReply(from upstream: Connection) async throws(SessionFailure) {
+    @inline(__always) private func readReply(from upstream: Connection) async throws(SessionFailure) {
         if upstream.input.count >= server.proxy.bufferSize {
             let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
             throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)

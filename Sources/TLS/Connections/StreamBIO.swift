@@ -2,8 +2,8 @@ import COpenSSL
 import Kernel
 
 /// What OpenSSL reads from and writes to in place of a socket: a stream of the loop. So the flags of the
-/// stream stay true to what the kernel said, a short read spares the one that would find nothing, and what
-/// OpenSSL would send at once can be held back until there is more to go with it.
+/// stream stay true to what the kernel said, a short read spares the one that would find nothing, one read brings
+/// many records, and what OpenSSL would send at once can be held back until there is more to go with it.
 @LoopActor final class StreamBIO {
     let source: EventSource
     /// What the kernel refused to do, when it was not that it would have to wait.
@@ -17,6 +17,10 @@ import Kernel
     private var idleMessageCount = 0
     /// How much may be said between the two TLS, of keys and tickets, for each time that something is said to us.
     nonisolated static let maximumIdleMessages = 64
+    /// What has come and OpenSSL has not yet asked for.
+    private var intake = RecordIntake()
+    /// How much one read may bring. 0 where there is to be none, and nil where OpenSSL says it itself.
+    private var intakeLimit: Int?
     private var held: [UInt8] = []
     private var isHolding = false
 
@@ -37,6 +41,26 @@ import Kernel
         body()
     }
 
+    /// What OpenSSL reads during `body` comes from the kernel in one call. There is another only where the first
+    /// has not led to any data: so what comes of it has room in `byteCount`, behind the record of which OpenSSL has
+    /// a part already.
+    func readingTogether(_ byteCount: Int, _ body: () -> Transfer) -> Transfer {
+        // Where there is no room for many records, OpenSSL's own buffer does as well.
+        guard byteCount > 2 * RecordIntake.longestRecord else { return body() }
+        intakeLimit = byteCount - RecordIntake.longestRecord
+        intake.open()
+        defer {
+            intake.close()
+            intakeLimit = nil
+        }
+        return body()
+    }
+
+    /// Whether something has been taken from the stream that it will not tell of any more.
+    var hasUnread: Bool { !intake.isEmpty }
+    /// Whether OpenSSL would get anything if it read on.
+    var hasInput: Bool { hasUnread || source.isReadable && intakeLimit != 0 }
+
     // MARK: Abuse
 
     /// Has OpenSSL report every message of the connection.
@@ -56,7 +80,10 @@ import Kernel
     }
 
     /// Something was said to us.
-    func heardData() { idleMessageCount = 0 }
+    func heardData() {
+        idleMessageCount = 0
+        if intakeLimit != nil { intakeLimit = 0 }
+    }
 
     /// OpenSSL takes in any number of messages before it yields a byte, and nobody else gets a turn meanwhile.
     private func heardMessage() {
@@ -78,12 +105,13 @@ import Kernel
     fileprivate func read(_ bio: OpaquePointer, into bytes: UnsafeMutableRawBufferPointer) -> CInt {
         openssl_clear_retry(bio)
         if abuse != nil { return -1 }
-        guard source.isReadable else { return retryReading(bio) }
-        var span = MutableRawSpan(_unsafeBytes: bytes)
-        switch source.receive(into: &span) {
+        if hasUnread { return CInt(intake.move(into: bytes)) }
+        guard hasInput else { return retryReading(bio) }
+        switch receive(into: bytes) {
         case .moved(let count):
             spend(count)
-            return abuse == nil ? CInt(count) : -1
+            if abuse != nil { return -1 }
+            return CInt(hasUnread ? intake.move(into: bytes) : count)
         case .wouldBlock: return retryReading(bio)
         case .closed:
             hasEnded = true
@@ -92,6 +120,12 @@ import Kernel
             fault = error
             return -1
         }
+    }
+
+    private func receive(into bytes: UnsafeMutableRawBufferPointer) -> Transfer {
+        if let intakeLimit { return intake.fill(from: source, atMost: intakeLimit) }
+        var span = MutableRawSpan(_unsafeBytes: bytes)
+        return source.receive(into: &span)
     }
 
     fileprivate func write(_ bio: OpaquePointer, _ bytes: UnsafeRawBufferPointer) -> CInt {

@@ -63,7 +63,9 @@ struct ConnectionHandle: ~Copyable {
         ErrorQueue.clear()
         let status = SSL_do_handshake(handle.pointer)
         if status == 1 {
-            hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+            hasBufferedInput = hasTakenInput
+            // Buffers are freed as they are, and what is decrypted in them from now on may be a password.
+            SSL_set_options(handle.pointer, openssl_cleanse_plaintext)
             stream.handshakeEnded()
             handshakeEnded()
             return .done
@@ -97,7 +99,7 @@ struct ConnectionHandle: ~Copyable {
         if hasEnded { return .closed }
         if fault != nil { return .failed(KernelError("SSL_read()", KernelError.protocolFault)) }
         return buffer.fill(atMost: limit) { span in
-            span.withUnsafeMutableBytes { receive(into: $0) }
+            span.withUnsafeMutableBytes { space in stream.readingTogether(space.count) { receive(into: space) } }
         }
     }
 
@@ -110,7 +112,7 @@ struct ConnectionHandle: ~Copyable {
         readsAfterSending = false
         defer { if SSL_in_init(handle.pointer) == 0 { sendsAfterReading = false } }
         ErrorQueue.clear()
-        for _ in 0..<Self.recordsPerTurn where count < space.count {
+        for _ in 0..<Self.recordsPerTurn where count == 0 || count < space.count && hasInput {
             var size = 0
             let status = SSL_read_ex(handle.pointer, space.baseAddress! + count, space.count - count, &size)
             if status != 1 {
@@ -120,9 +122,14 @@ struct ConnectionHandle: ~Copyable {
             stream.heardData()
             count += size
         }
-        hasBufferedInput = SSL_has_pending(handle.pointer) == 1
+        hasBufferedInput = hasTakenInput
         return .moved(count)
     }
+
+    /// Whether something has been taken from the stream that it will not tell of any more.
+    private var hasTakenInput: Bool { stream.hasUnread || SSL_has_pending(handle.pointer) == 1 }
+    /// Whether there is anything to read on for.
+    private var hasInput: Bool { stream.hasInput || SSL_has_pending(handle.pointer) == 1 }
 
     /// What is to be said of a read that yielded nothing. An end or a fault is kept for the next call.
     private func ending(of outcome: Outcome) -> Transfer {
@@ -143,6 +150,12 @@ struct ConnectionHandle: ~Copyable {
         }
     }
 
+    /// What comes from here on holds no password, so that to overwrite each buffer before it is freed would be for
+    /// nothing. One that still holds something of before makes us go on with it.
+    package func expectNoPasswords() {
+        if SSL_has_pending(handle.pointer) == 0 { SSL_clear_options(handle.pointer, openssl_cleanse_plaintext) }
+    }
+
     /// Encrypts and sends as much as the kernel takes. After `.wouldBlock`, which leaves `isWritable` false, the
     /// same bytes must come again, from wherever they are by then, since some of them may be on their way already.
     package func send(_ bytes: Span<UInt8>) -> Transfer {
@@ -151,7 +164,7 @@ struct ConnectionHandle: ~Copyable {
         sendsAfterReading = false
         // What OpenSSL reads then may go on past the message that it is after.
         let readsFirst = SSL_in_init(handle.pointer) != 0
-        defer { if readsFirst && fault == nil { hasBufferedInput = SSL_has_pending(handle.pointer) == 1 } }
+        defer { if readsFirst && fault == nil { hasBufferedInput = hasTakenInput } }
         ErrorQueue.clear()
         var count = 0
         let status = bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }

@@ -19,8 +19,6 @@ struct ContextHandle: ~Copyable {
         // Whoever leaves without saying so is nothing to complain of (`mail-tls.md`, section 9): what is cut
         // short is known by the protocol inside.
         SSL_CTX_set_options(pointer, openssl_no_compression | openssl_no_renegotiation | openssl_ignore_unexpected_eof)
-        // Buffers are freed as they are, and what has been decrypted in them may be a password.
-        SSL_CTX_set_options(pointer, openssl_cleanse_plaintext)
     }
 
     // Connections may outlive this, and what OpenSSL calls back with them.

@@ -36,7 +36,11 @@ struct TicketKey: Equatable {
         self = key
     }
 
-    var cipher: OpaquePointer? { encryption.count == 16 ? EVP_aes_128_cbc() : EVP_aes_256_cbc() }
+    var cipher: OpaquePointer? { encryption.count == 16 ? Self.aes128 : Self.aes256 }
+
+    // OpenSSL would look for what is not fetched beforehand anew with each ticket.
+    nonisolated(unsafe) private static let aes128 = EVP_CIPHER_fetch(nil, "AES-128-CBC", nil)
+    nonisolated(unsafe) private static let aes256 = EVP_CIPHER_fetch(nil, "AES-256-CBC", nil)
 }
 
 /// Where a server block's ticket keys come from. The first encrypts, all decrypt.

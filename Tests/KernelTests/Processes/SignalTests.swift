@@ -37,9 +37,9 @@ import Testing
 
     /// Sends this thread signals, and tells which came, and whether from this process.
     private static func hearOwnSignals(_ numbers: [CInt]) throws -> [String] {
-        let before = Glibc.signal(SIGPIPE, SIG_DFL)
-        defer { _ = Glibc.signal(SIGPIPE, before) }
-        return try onLoop {
+        try onLoop {
+            let before = Glibc.signal(SIGPIPE, SIG_DFL)
+            defer { _ = Glibc.signal(SIGPIPE, before) }
             var heard: [String] = []
             let reader = try SignalReader()
             #expect(reader.next() == nil)

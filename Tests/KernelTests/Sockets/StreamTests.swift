@@ -21,6 +21,62 @@ import Testing
         }
     }
 
+    @Test(arguments: [PollingMethod.epoll, .poll])
+    func `a stream that has always taken what it was given reports only what comes`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let ends = try Channel.makePair()
+            let near = AcceptedConnection(descriptor: FileDescriptor(owning: ends.0), peer: .unix("")).source()
+            let far = EventSource(owning: ends.1, isStream: true)
+            let recorder = Recorder()
+            try LoopActor.loop.watch(near, recorder)
+            try takeTurn()
+            #expect(near.isWritable && recorder.count == 0)
+            let sent = near.sayUntilFull([UInt8](repeating: 0x61, count: 100_000))
+            try takeTurn()
+            #expect(!near.isWritable)
+            #expect(far.hear().bytes.count == sent)
+            try runLoop { near.isWritable }
+            near.close()
+            far.close()
+        }
+    }
+
+    @Test(arguments: [PollingMethod.epoll])
+    func `who waits for the other side's first words hears with them that there is a connection`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let listener = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
+            let door = EventSource(try FileDescriptor.duplicate(of: listener.descriptor.number), isStream: false)
+            let source = try EventSource.connect(to: try #require(door.localAddress), peerSpeaksFirst: true)
+            let recorder = Recorder()
+            try LoopActor.loop.watch(source, recorder)
+            guard let accepted = try door.accept() else { throw KernelError("accept4()", EAGAIN) }
+            let peer = accepted.source()
+            try takeTurn()
+            #expect(!source.isWritable && recorder.count == 0)
+            peer.say("hello")
+            try runLoop { source.isReadable }
+            #expect(source.isWritable && source.connectFault() == nil)
+            for end in [source, peer, door] { end.close() }
+        }
+    }
+
+    @Test(arguments: [PollingMethod.epoll, .poll])
+    func `who waits for the other side's first words hears that there is no connection`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let source = try EventSource.connect(to: try closedAddress(), peerSpeaksFirst: true)
+            try LoopActor.loop.watch(source, Recorder())
+            try runLoop { source.isWritable }
+            #expect(source.connectFault() == KernelError("connect()", ECONNREFUSED))
+            source.close()
+        }
+    }
+
+    /// Where a socket has just been bound and does not listen.
+    private func closedAddress() throws -> SocketAddress {
+        let socket = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0), listens: false)
+        return try #require(SocketAddress.ask { getsockname(socket.descriptor.number, $0, $1) })
+    }
+
     @Test func `nobody reads at the other end: closed, and no signal`() throws {
         try onLoop {
             let pair = try WatchedPair(Recorder())
@@ -45,6 +101,8 @@ import Testing
             try runLoop { pair.near.isReadable && pair.near.hasHungUp }
             #expect(buffer.fill(from: pair.near) == .moved(2))
             #expect(pair.near.isReadable)
+            // The end is known by now, and nobody asks the kernel for it.
+            #expect(pair.near.isDrained)
             #expect(buffer.fill(from: pair.near) == .closed)
             #expect(pair.near.say("still open this way") == .moved(19))
             pair.close()

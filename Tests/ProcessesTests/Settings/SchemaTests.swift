@@ -78,4 +78,12 @@ import Testing
     func `a file that is none is refused in nginx's words`(_ text: String, _ message: String) {
         #expect(martletSchema.refusal(of: text) == message)
     }
+
+    /// OpenSSL's engines and stores have no part in this: a key that is there is not looked for elsewhere.
+    @Test(arguments: ["engine:pkcs11:key", "store:pkcs11:key"])
+    func `a key that is in no file stops the start`(_ key: String) {
+        #expect(
+            martletSchema.refusal(of: "events {} mail { auth_http 127.0.0.1; ssl_certificate_key \(key); server { listen 25; } }")
+                == "\"ssl_certificate_key \(key)\" is not supported by this version of martlet")
+    }
 }

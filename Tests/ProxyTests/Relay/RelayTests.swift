@@ -21,9 +21,9 @@ import Testing
 
         init(
             toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
-            halfCloseLimit: Duration = .seconds(3600)
+            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0
         ) throws {
-            worker = try .withRoom(for: 2)
+            worker = try .withRoom(for: 2 + pipes * Pipe.descriptorCount)
             for _ in 0..<2 { #expect(worker.takeConnection()) }
             clientPair = try WatchedPair(Recorder())
             upstreamPair = try WatchedPair(Recorder())
@@ -117,9 +117,10 @@ import Testing
         }
     }
 
-    @Test func `who does not read stops who sends, and no more than one read is held`() throws {
+    @Test(arguments: [(0, SharedBuffer.byteCount), (1, Pipe.byteCount)])
+    func `who does not read stops who sends, and no more than one read is held`(_ pipes: Int, _ limit: Int) throws {
         try onLoop {
-            let bench = try Bench()
+            let bench = try Bench(pipes: pipes)
             let chunk = [UInt8](repeating: 0x78, count: 50_000)
             var sent = 0
             var idleTurns = 0
@@ -132,10 +133,60 @@ import Testing
             // Nothing moves while the loop stands still: what is in neither socket is with the relay.
             let passedOn = bench.upstream.hear().bytes.count
             let held = sent - passedOn - bench.waiting(at: bench.clientPair.near)
-            #expect(held > 0 && held <= SharedBuffer.byteCount)
+            #expect(held > 0 && held <= limit)
             let rest = try bench.hear(bench.upstream, sent - passedOn)
             #expect(rest.count == sent - passedOn)
             bench.relay.cutOff()
+        }
+    }
+
+    @Test func `a flood goes through a pipe, which makes room for sockets when it has ebbed`() throws {
+        try onLoop {
+            let bench = try Bench(pipes: 1)
+            let bytes = (0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) }
+            var sent = 0
+            var received: [UInt8] = []
+            try runLoop {
+                while sent < bytes.count, case .moved(let count) = bench.client.send(bytes.span.extracting(sent..<bytes.count)) {
+                    sent += count
+                }
+                received += bench.upstream.hear().bytes
+                LoopActor.loop.atEndOfTurn {}
+                return received.count == bytes.count
+            }
+            #expect(received == bytes)
+            #expect(bench.worker.room == 0 && bench.worker.hasRoom)
+            for _ in 0..<Pipe.descriptorCount { #expect(bench.worker.takeConnection()) }
+            #expect(!bench.worker.takeConnection())
+            // And without one, it goes on.
+            bench.client.say("more")
+            #expect(try bench.hear(bench.upstream, 4) == Array("more".utf8))
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `a pipe with something in it ends with its relay, or with who would not take it`(_ isCutOff: Bool) throws {
+        try onLoop {
+            // As all our processes do: splice() has no flag to leave the signal out.
+            let before = Glibc.signal(SIGPIPE, SIG_IGN)
+            defer { _ = Glibc.signal(SIGPIPE, before) }
+            let bench = try Bench(pipes: 1)
+            let chunk = [UInt8](repeating: 0x78, count: 50_000)
+            var idleTurns = 0
+            while idleTurns < 5 {
+                idleTurns = bench.client.sayUntilFull(chunk) == 0 ? idleTurns + 1 : 0
+                try takeTurn()
+            }
+            #expect(bench.worker.room == 0 && !bench.worker.hasRoom)
+            if isCutOff {
+                bench.relay.cutOff()
+            } else {
+                bench.upstream.close()
+                bench.client.close()
+                try runLoop { bench.isOver }
+            }
+            #expect(bench.worker.room == 4)
         }
     }
 

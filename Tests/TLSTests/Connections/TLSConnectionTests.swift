@@ -202,6 +202,39 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    /// One call of the kernel's brings them all, but a step does not take them all.
+    @Test func `records that have come and not been read are kept apart from those of others, and announced`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let context = try TLSServerContext(authority.directives("ecdsa"))
+            let (many, few) = (
+                try SplitPair(context, ClientHabits(commands: RawRecords.suite)), try SplitPair(context, ClientHabits(commands: RawRecords.suite)))
+            defer {
+                many.close()
+                few.close()
+            }
+            try many.shakeHands()
+            try few.shakeHands()
+            let bytes = someBytes(500)
+            var records = try many.client.rawRecords()
+            var sent: [UInt8] = []
+            for byte in bytes { sent += try records.record(RawRecords.data, [byte]) }
+            try many.deliver(sent)
+            var received: [UInt8] = []
+            // The second reads have no room for many records.
+            for limit in [SharedBuffer.byteCount, 40, SharedBuffer.byteCount, 40] {
+                guard case .moved(let count) = many.server.receive(into: many.buffer, atMost: limit) else { break }
+                many.buffer.withBytes(count) { span in for index in span.indices { received.append(span[index]) } }
+                #expect(received.count < bytes.count && !many.server.source.isReadable && many.server.isReadable)
+                #expect(few.client.send([7].span) == .moved(1))
+                try few.deliver(try few.clientBytes())
+                #expect(few.heardByServer().bytes == [7])
+            }
+            received += many.heardByServer().bytes
+            #expect(received == bytes && !many.server.isReadable)
+        }
+    }
+
     @Test(arguments: [(StreamBIO.maximumIdleMessages, true), (StreamBIO.maximumIdleMessages + 1, false)])
     func `a client may not change its keys without end`(_ count: Int, _ isBorne: Bool) throws {
         let authority = try TestAuthority.here()

@@ -1,0 +1,15 @@
+import CKernel
+
+extension [UInt8] {
+    /// Appends a copy of the bytes.
+    package mutating func append(_ bytes: Span<UInt8>) {
+        bytes.withUnsafeBufferPointer { append(contentsOf: $0) }
+    }
+
+    /// Overwrites some of the bytes where they are, after they may have been a password.
+    package mutating func wipe(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        if range.isEmpty { return }
+        withUnsafeMutableBytes { kernel_wipe($0.baseAddress! + range.lowerBound, range.count) }
+    }
+}

@@ -1,0 +1,30 @@
+import Kernel
+import Protocols
+import Telemetry
+
+extension Session {
+    /// Takes the word of the proxy before us for who the client is. That one is let in, or not, and looked up as if
+    /// it had come by itself.
+    func adopt(_ claim: ClientClaim) async throws(SessionFailure) {
+        if identityBeforeClaims == nil { identityBeforeClaims = identity }
+        identity.adopt(claim)
+        log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
+        if claim.address != nil { try await meetClient() }
+        // A name that is told needs no looking for, and none that is found may take its place.
+        if claim.hostName != nil { forgetClientNameLookup() } else if claim.address != nil { lookUpClientName() }
+    }
+
+    /// Knows nobody again but the peer.
+    func forgetClaims() async throws(SessionFailure) {
+        guard let before = identityBeforeClaims else { return }
+        identity = before
+        identityBeforeClaims = nil
+        try await meetClient()
+        lookUpClientName()
+    }
+
+    private func meetClient() async throws(SessionFailure) {
+        context.client = identity.host
+        try await admitClient()
+    }
+}

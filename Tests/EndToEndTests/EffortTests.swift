@@ -1,0 +1,117 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What an operation of `martlet-bench` costs the worker, in figures that hardly depend on the machine: the calls that
+/// it makes, and the instructions that it runs.
+///
+/// A bound is what was counted when it was written, and a tenth more. Whatever makes a figure grow past it is to be
+/// looked at. If it is worth its price, the failure says what to write here; if a figure has become much smaller, write
+/// that, lest somebody loses it again.
+@Suite(.ownWorkspace) struct EffortTests {
+    @Test(arguments: [
+        (Work.login, Speech.imap, 38.5),
+        (.login, .pop3, 45),
+        (.login, .smtp, 45),
+        (.echo, .imap, 6.6),
+    ])
+    func `an operation makes few calls of the system`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
+        let count = try effort(of: work, speech, as: .calls)
+        #expect(count <= bound, "\(count) calls for each \(work.rawValue), \(speech)")
+    }
+
+    @Test(arguments: [
+        (Work.login, Build(debug: 1_000_000, release: 106_000)),
+        (.echo, Build(debug: 100_000, release: 7_000)),
+    ])
+    func `an operation runs few instructions of ours`(_ work: Work, _ bound: Build) throws {
+        let count = try effort(of: work, .imap, as: .instructions)
+        #expect(count <= bound.ofThis, "\(count) instructions for each \(work.rawValue)")
+    }
+
+    enum Work: String {
+        case login, echo
+
+        /// How often it is done in the shorter and in the longer run: what both have in common costs nothing.
+        var counts: (short: Int, long: Int) {
+            switch self {
+            case .login: (10, 40)
+            case .echo: (20, 220)
+            }
+        }
+    }
+
+    /// A figure that depends on what the compiler makes of the code.
+    struct Build {
+        let debug, release: Double
+
+        var ofThis: Double {
+            #if DEBUG
+            debug
+            #else
+            release
+            #endif
+        }
+    }
+
+    /// What is counted, and by whom.
+    private enum Figure {
+        case calls, instructions
+
+        func tool(writingTo file: String) -> [String] {
+            switch self {
+            case .calls: ["strace", "-f", "-c", "-o", file]
+            case .instructions: ["valgrind", "--tool=callgrind", "--callgrind-out-file=\(file)"]
+            }
+        }
+
+        func total(in report: String) -> Int? {
+            let rows = report.split(separator: "\n").map { $0.split(separator: " ") }
+            switch self {
+            case .calls:
+                // Share, seconds, microseconds a call, calls, errors if there are any, name.
+                let counts = rows.compactMap { $0.count >= 5 && $0.last != "total" ? Int($0[3]) : nil }
+                return counts.isEmpty ? nil : counts.reduce(0, +)
+            case .instructions:
+                return rows.first { $0.first == "totals:" }.flatMap { Int($0[1]) }
+            }
+        }
+    }
+
+    private func effort(of work: Work, _ speech: Speech, as figure: Figure) throws -> Double {
+        let short = try total(of: work, work.counts.short, speech, figure)
+        let long = try total(of: work, work.counts.long, speech, figure)
+        return Double(long.figure - short.figure) / Double(long.operations - short.operations)
+    }
+
+    /// Counts from the start of a server to its end, while it serves so many operations and those that `martlet-bench`
+    /// warms up with.
+    private func total(
+        of work: Work, _ count: Int, _ speech: Speech, _ figure: Figure
+    ) throws -> (figure: Int, operations: Int) {
+        let ports = try Ports.free(inARow: 3)
+        let report = try Workspace.here().file("\(figure).\(ports)")
+        let server = try ServerUnderTest(
+            configuration: """
+                daemon off; master_process off; pid server.pid; error_log error.log error;
+                events { worker_connections 64; }
+                mail {
+                    server_name bench.test; auth_http 127.0.0.1:\(ports + 1)/auth;
+                    server { listen 127.0.0.1:\(ports); protocol \(speech); smtp_auth plain login; xclient off; proxy_smtp_auth on; }
+                }
+                """,
+            program: figure.tool(writingTo: report) + [ProgramUnderTest.path], until: .connects)
+        let pid = try eventually("a pid file") {
+            pid_t(server.contents("server.pid").trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        try succeed([
+            ProgramUnderTest.sibling("martlet-bench"), "--server", "127.0.0.1:\(ports)", "--auth", "127.0.0.1:\(ports + 1)",
+            "--upstream", "127.0.0.1:\(ports + 2)", "--work", work.rawValue, "--protocol", "\(speech)", "--operations", "\(count)",
+        ])
+        _ = kill(pid, SIGTERM)
+        try server.awaitExit()
+        let text = String(decoding: try #require(FileManager.default.contents(atPath: report)), as: UTF8.self)
+        return (try #require(figure.total(in: text), "\(text)"), count + count / 10)
+    }
+}

@@ -1,0 +1,67 @@
+import Kernel
+import TestSupport
+import Testing
+
+@testable import Proxy
+
+@Suite struct PipePoolTests {
+    @Test func `one given back is lent again, and none beyond the limit is made`() throws {
+        try onLoop {
+            var pool = PipePool()
+            var lent: [Pipe] = []
+            while let (pipe, isNew) = pool.take(mayGrow: true) {
+                #expect(isNew)
+                lent.append(pipe)
+            }
+            #expect(lent.count == PipePool.limit && pool.idleDescriptorCount == 0)
+            let pipe = try #require(lent.last)
+            let isKept = pool.giveBack(pipe)
+            #expect(isKept && pool.idleDescriptorCount == Pipe.descriptorCount)
+            let again = pool.take(mayGrow: false)
+            #expect(again?.pipe === pipe && again?.isNew == false)
+            let none = pool.take(mayGrow: false)
+            #expect(none == nil)
+        }
+    }
+
+    @Test func `one with something in it is not lent again, and leaves room for another`() throws {
+        try onLoop {
+            var pool = PipePool()
+            var lent: [Pipe] = []
+            while let (pipe, _) = pool.take(mayGrow: true) { lent.append(pipe) }
+            let pair = try WatchedPair(Recorder())
+            defer { pair.close() }
+            pair.far.say("left over")
+            try runLoop { pair.near.isReadable }
+            let pipe = try #require(lent.first)
+            #expect(pipe.fill(from: pair.near) == .moved(9))
+            let isKept = pool.giveBack(pipe)
+            let other = pool.take(mayGrow: true)
+            #expect(!isKept && other?.pipe !== pipe && other?.isNew == true)
+        }
+    }
+
+    @Test func `an idle one can be closed, and a lent one cannot`() throws {
+        try onLoop {
+            var pool = PipePool()
+            let lent = pool.take(mayGrow: true)
+            let before = pool.closeIdle()
+            let isKept = pool.giveBack(try #require(lent).pipe)
+            let closings = [pool.closeIdle(), pool.closeIdle()]
+            #expect(!before && isKept && closings == [true, false])
+        }
+    }
+
+    @Test func `a worker that is nearly full makes none`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 32)
+            for _ in 0..<29 { #expect(worker.takeConnection()) }
+            #expect(worker.takePipe() == nil)
+            worker.giveBackConnection()
+            let pipe = try #require(worker.takePipe())
+            #expect(worker.room == 2)
+            worker.giveBack(pipe)
+            #expect(worker.room == 2 && worker.takePipe() === pipe)
+        }
+    }
+}
