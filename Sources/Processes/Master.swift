@@ -210,7 +210,7 @@ import Telemetry
         case .quit: (", shutting down", quit)
         case .hangUp: (", reconfiguring", settled(received, reconfigure))
         case .user1: (", reopening logs", whileServing(reopenLogs))
-        case .user2 where mayUpgrade: (", changing binary", settled(received, changeBinary))
+        case .user2 where isOnlyBinary: (", changing binary", settled(received, changeBinary))
         case .user2: (", ignoring", refuseUpgrade)
         // A terminal whose size changes says the same, and means nothing by it.
         case .windowChanged where received.isFromProcess: (", stop accepting connections", settled(received, rest))
@@ -364,8 +364,8 @@ import Telemetry
 
     // MARK: Another binary
 
-    /// One at a time: neither while a new binary runs, nor while the old one may still go on.
-    private var mayUpgrade: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
+    /// Whether neither a new binary runs, nor the old one may still go on.
+    private var isOnlyBinary: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")
@@ -383,7 +383,11 @@ import Telemetry
         cycle.log.write(end.isOrdinary ? .notice : .alert, "new binary process \(upgrade.id) \(end.words)")
         upgrade.undo(log: cycle.log)
         self.upgrade = nil
-        whileServing(resume)()
+        whileServing { [self] in
+            // It may have said that of itself.
+            notifier.tell(.mainProcess(OwnProcess.id))
+            resume()
+        }()
     }
 
     /// Lets all workers go, but keeps the listeners, for a new binary to serve alone.
@@ -435,10 +439,10 @@ import Telemetry
         escalate()
     }
 
-    /// Where a new binary goes on, the service does not stop.
+    /// Where another binary goes on, the service does not stop.
     private func tellStopping() {
         title.set(PIDFile.leavingTitle)
-        if upgrade == nil { notifier.tell(.stopping) }
+        if isOnlyBinary { notifier.tell(.stopping) }
     }
 
     private func escalate() {
