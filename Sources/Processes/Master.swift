@@ -161,9 +161,12 @@ import Telemetry
     private func hear(_ worker: WorkerProcess) {
         while true {
             let (message, isClosed) = worker.channel.receiveMessage()
-            if message == Order.ready.rawValue {
+            switch message.flatMap(Order.init(rawValue:)) {
+            case .ready:
                 worker.isReady = true
                 settle()
+            case .leaving: replaceLeaving(worker)
+            case .quit, .terminate, .reopen, .standIn, .stepBack, nil: break
             }
             if isClosed { worker.channel.close() }
             if isClosed || message == nil { return }
@@ -274,6 +277,15 @@ import Telemetry
         respawn(worker.index, of: worker.generation, afterFailures: worker.hasLivedLong ? 0 : worker.failures + 1)
     }
 
+    /// Somebody else than its master has told a worker to leave. That may take as long as its sessions do, so
+    /// another has its place meanwhile.
+    private func replaceLeaving(_ worker: WorkerProcess) {
+        guard case .serving = phase, !worker.isLeaving else { return }
+        worker.isLeaving = true
+        respawn(worker.index, of: worker.generation, afterFailures: 0)
+        settle()
+    }
+
     private func respawn(_ index: Int, of generation: Int, afterFailures failures: Int) {
         let respawn = Respawn(after: failures)
         respawn.timer.action = { [unowned self, unowned respawn] in
@@ -322,8 +334,9 @@ import Telemetry
     /// generation stays, as after a file that cannot be loaded.
     private func settleReload(isLastChance: Bool = false) {
         guard let outgoing else { return }
-        let current = workers.filter { $0.generation == generation }
-        let isEveryoneReady = !current.isEmpty && current.allSatisfy(\.isReady)
+        let current = workers.filter { $0.generation == generation && !$0.isLeaving }
+        // Old ones too: whoever waits at a listener that goes is let in by them.
+        let isEveryoneReady = !current.isEmpty && workers.allSatisfy { $0.isReady || $0.isLeaving }
         let isNobodyLeft = current.isEmpty && respawns.isEmpty
         guard isEveryoneReady || isNobodyLeft || isLastChance else { return }
         readiness.stop()
