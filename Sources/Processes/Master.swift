@@ -269,12 +269,18 @@ import Telemetry
     /// pause where it dies again and again.
     private func replace(_ worker: WorkerProcess, after end: ChildProcess.End) {
         guard case .serving = phase, !worker.isLeaving else { return }
-        if end == .exited(WorkerRights.fatalExitCode) {
+        if end == .exited(WorkerRights.fatalExitCode) && isOnTrial(worker) {
             cycle.log.write(
                 .alert, "worker process \(worker.id) exited with fatal code \(WorkerRights.fatalExitCode) and cannot be respawned")
             return
         }
         respawn(worker.index, of: worker.generation, afterFailures: worker.hasLivedLong ? 0 : worker.failures + 1)
+    }
+
+    /// Whether a worker's generation has yet to show that it can serve. One that has may do so again, when
+    /// what its workers miss is back.
+    private func isOnTrial(_ worker: WorkerProcess) -> Bool {
+        worker.generation == generation && (start != nil || outgoing != nil)
     }
 
     /// Somebody else than its master has told a worker to leave. That may take as long as its sessions do, so

@@ -256,6 +256,18 @@ import Testing
         #expect(proxy.server.occurrences(of: "start worker process ") == 2)
     }
 
+    @Test func `a worker whose successor cannot serve has one when that can be`() throws {
+        let folder = try Workspace.here().file("folder")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let server = try proxy(workers: 1, main: "working_directory \(folder);").server
+        let worker = try server.awaitWorkers(1)
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".away")
+        worker[0].signal(SIGKILL)
+        try server.awaitLog("exited with code 2", count: 2)
+        try FileManager.default.moveItem(atPath: folder + ".away", toPath: folder)
+        try server.awaitWorkers(1, otherThan: worker, by: .after(.seconds(15)))
+    }
+
     @Test func `a worker that dies again and again is restarted with a growing pause`() throws {
         let server = try proxy(workers: 1).server
         var pauses: [Duration] = []
