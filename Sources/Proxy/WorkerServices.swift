@@ -38,10 +38,13 @@ import Telemetry
         return true
     }
 
-    var hasRoom: Bool { connectionCount - pipes.idleDescriptorCount < connectionLimit }
+    /// For how many more there is room, once what is only kept for later has made some.
+    private var roomToMake: Int { connectionLimit - connectionCount + pipes.idleDescriptorCount }
+
+    var hasRoom: Bool { roomToMake > 0 }
 
     /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
-    var isNearlyFull: Bool { connectionLimit - connectionCount < connectionLimit / 8 }
+    var isNearlyFull: Bool { roomToMake < connectionLimit / 8 }
 
     func giveBackConnection() { connectionCount -= 1 }
 

@@ -31,6 +31,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// Called at the start of each turn, before its wait.
     @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
+    /// How far the loop's clock is ahead of the system's, in nanoseconds.
+    private var lead = 0
 
     /// The monotonic clock at the start of this turn, in nanoseconds.
     private(set) var nanoseconds = EventLoop.clockNanoseconds()
@@ -116,7 +118,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         found.removeAll(keepingCapacity: true)
         beforeWaiting?()
         try poller.wait(milliseconds: timeout(), into: &found)
-        nanoseconds = Self.clockNanoseconds()
+        nanoseconds = Self.clockNanoseconds() + lead
         while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
         runJobs()
         for readiness in found { tell(readiness) }
@@ -146,9 +148,15 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
         guard let deadline = timers.nextDeadline else { return -1 }
-        let rest = deadline - Self.clockNanoseconds()
+        let rest = deadline - Self.clockNanoseconds() - lead
         // Rounded up: waking a moment too early would only mean to wait again.
         return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
+    }
+
+    /// Has the loop's clock show so much more from here on: a test lets hours pass by it.
+    @LoopActor package func letPass(_ duration: Duration) {
+        lead += duration.inNanoseconds
+        nanoseconds += duration.inNanoseconds
     }
 
     /// The monotonic clock.

@@ -8,21 +8,27 @@
 
     package init(_ action: (@LoopActor () -> Void)? = nil) { self.action = action }
 
-    /// In seconds: whatever is longer will not be lived to see.
-    private static let longest: Int64 = 1 << 32
-
     package var isRunning: Bool { index >= 0 }
 
     /// Starts the timer, anew where it runs.
     package func start(after duration: Duration) {
         stop()
-        let (seconds, attoseconds) = duration.components
-        deadline = LoopActor.loop.nanoseconds + Int(min(seconds, Self.longest)) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+        deadline = LoopActor.loop.nanoseconds + duration.inNanoseconds
         LoopActor.loop.timers.insert(self)
     }
 
     package func stop() {
         if index >= 0 { LoopActor.loop.timers.remove(self) }
+    }
+}
+
+extension Duration {
+    /// In seconds: whatever is longer will not be lived to see.
+    private static let longest: Int64 = 1 << 32
+
+    var inNanoseconds: Int {
+        let (seconds, attoseconds) = components
+        return Int(min(seconds, Self.longest)) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
     }
 }
 

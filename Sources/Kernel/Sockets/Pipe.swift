@@ -26,6 +26,7 @@ import Glibc
     }
 
     /// Takes in what has come on a stream. It must be empty: otherwise nobody would know which of both held it up.
+    /// A fault has the name by which it is known where bytes are copied, since it is the stream's.
     package func fill(from source: EventSource) -> Transfer {
         while true {
             let moved = kernel_splice(source.number, entrance.number, Self.byteCount)
@@ -39,7 +40,7 @@ import Glibc
             case EAGAIN:
                 source.isReadable = false
                 return .wouldBlock
-            default: return .failed(KernelError("splice()"))
+            default: return .failed(KernelError("recv()"))
             }
         }
     }
@@ -58,7 +59,7 @@ import Glibc
                 source.isWritable = false
                 return .wouldBlock
             case EPIPE, ECONNRESET: return .closed
-            default: return .failed(KernelError("splice()"))
+            default: return .failed(KernelError("send()"))
             }
         }
     }

@@ -7,8 +7,10 @@ import Telemetry
 /// yet. It reads from a side only when everything read before has been passed on. Where much flows in the clear,
 /// the bytes go through a pipe, which spares copying them; for few that would cost more than it spares.
 @LoopActor final class Relay: EventObserver {
-    /// How many reads one event of one side may cause before others get their turn.
+    /// How many reads one event of one side may cause before others get their turn, and how many bytes: a pipe takes
+    /// more of them at once.
     private static let readsPerTurn = 8
+    private static let bytesPerTurn = readsPerTurn * SharedBuffer.byteCount
     /// After how many reads in a row that filled the buffer a direction is a flood, and how little one brings that
     /// ends it.
     private static let readsToFlood = 2
@@ -107,7 +109,8 @@ import Telemetry
 
     private func advance(_ flow: inout Flow) {
         defer { if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) } }
-        for _ in 0..<Self.readsPerTurn where !flow.isDone {
+        var byteCount = 0
+        for _ in 0..<Self.readsPerTurn where !flow.isDone && byteCount < Self.bytesPerTurn {
             deliverStuck(&flow)
             guard !flow.isStuck, !flow.isDone else { return }
             if flow.hasEnded {
@@ -119,6 +122,7 @@ import Telemetry
             switch flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
+                byteCount += count
                 flow.note(count)
                 if flow.pipe == nil { forward(count, in: &flow) }
             case .wouldBlock: return flow.noteLull()

@@ -64,6 +64,35 @@ import Testing
         }
     }
 
+    @Test(arguments: [PollingMethod.epoll, .poll])
+    func `who has always taken what was sent is watched once it takes no more`(_ method: PollingMethod) throws {
+        try onLoop(method) {
+            let course = try Course()
+            let ends = try Channel.makePair()
+            let near = AcceptedConnection(descriptor: FileDescriptor(owning: ends.0), peer: .unix("")).source()
+            let far = EventSource(owning: ends.1, isStream: true)
+            defer {
+                course.close()
+                near.close()
+                far.close()
+            }
+            try LoopActor.loop.watch(near, Recorder())
+            try takeTurn()
+            while near.isWritable {
+                if course.pipe.count == 0 {
+                    _ = course.from.far.sayUntilFull([UInt8](repeating: 0x61, count: 50_000))
+                    #expect(course.pipe.fill(from: course.from.near) != .wouldBlock)
+                }
+                _ = course.pipe.drain(into: near)
+            }
+            #expect(course.pipe.count > 0)
+            try takeTurn()
+            #expect(!near.isWritable)
+            _ = far.hear()
+            try runLoop { near.isWritable }
+        }
+    }
+
     @Test func `an end is an end, and comes behind what was sent before it`() throws {
         try onLoop {
             let course = try Course()
@@ -74,6 +103,18 @@ import Testing
             #expect(course.pipe.fill(from: course.from.near) == .moved(4))
             #expect(course.pipe.drain(into: course.to.near) == .moved(4))
             #expect(course.pipe.fill(from: course.from.near) == .closed)
+        }
+    }
+
+    @Test func `a stream that breaks is spoken of as where bytes are copied`() throws {
+        try onLoop {
+            let course = try Course()
+            defer { course.close() }
+            // To close with something unread is to break the connection.
+            course.from.near.say("unread")
+            course.from.far.close()
+            try runLoop { course.from.near.hasHungUp }
+            #expect(course.pipe.fill(from: course.from.near) == .failed(KernelError("recv()", ECONNRESET)))
         }
     }
 

@@ -64,4 +64,32 @@ import Testing
             #expect(worker.room == 2 && worker.takePipe() === pipe)
         }
     }
+
+    @Test func `an idle one makes nobody nearly full`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 32)
+            for _ in 0..<27 { #expect(worker.takeConnection()) }
+            let pipe = try #require(worker.takePipe())
+            #expect(worker.isNearlyFull)
+            worker.giveBack(pipe)
+            #expect(!worker.isNearlyFull)
+        }
+    }
+
+    @Test func `the kernel that has refused one is left alone for a while`() throws {
+        try onLoop {
+            var attempts = 0
+            var pool = PipePool { () throws(KernelError) in
+                attempts += 1
+                throw KernelError("pipe2()", KernelError.timedOut)
+            }
+            for _ in 0..<3 {
+                let none = pool.take(mayGrow: true)
+                #expect(none == nil && attempts == 1)
+            }
+            LoopActor.loop.letPass(PipePool.patience)
+            _ = pool.take(mayGrow: true)
+            #expect(attempts == 2)
+        }
+    }
 }
