@@ -144,7 +144,7 @@ import Telemetry
     private func refuseToHear() throws(SessionFailure) {
         guard !client.input.isEmpty else { throw clientFault }
         let text = client.input.withSpan { bytes in
-            bytes.indices.map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
+            (0..<server.mailProtocol.printableByteCount(of: bytes)).map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
         }
         throw .clientSpokeTooSoon(text: String(decoding: text, as: UTF8.self))
     }

@@ -35,6 +35,7 @@ package struct SMTP: MailProtocol {
         .name, .address, .port, .proto, .helo, .login, .destinationAddress, .destinationPort, .hopsLeft, .session,
     ]
 
+    package func printableByteCount(of input: Span<UInt8>) -> Int { SMTPCommand.byteCountWithoutPassword(of: input) }
     package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { true }
     package var mayTrustProxy: Bool { true }
