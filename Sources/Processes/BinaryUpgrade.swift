@@ -22,10 +22,11 @@ import Telemetry
                 return nil
             }
         }
+        let master = OwnProcess.id
         do throws(KernelError) {
             guard let id = try ChildProcess.fork() else {
                 OwnProcess.close(strangers)
-                become(program, invocation.arguments, leaving: cycle)
+                become(program, invocation.arguments, leaving: cycle, by: master)
             }
             log.write(.notice, "start new binary process \(id)")
             return BinaryUpgrade(id: id, pidPath: cycle.pidPath, program: program)
@@ -53,12 +54,11 @@ import Telemetry
 
     /// The child's way: what `env` names, what the service manager is to hear from the new master, and the
     /// listeners go along. Nothing else survives the exec.
-    private static func become(_ program: String, _ arguments: [String], leaving cycle: Cycle) -> Never {
+    private static func become(_ program: String, _ arguments: [String], leaving cycle: Cycle, by master: Int32) -> Never {
         do throws(KernelError) {
-            let sockets = Inheritance.text(for: try cycle.surviveExec())
-            let environment = Inheritance.variables.map { "\($0)=\(sockets)" }
+            let environment = Inheritance.environment(leaving: try cycle.surviveExec(), by: master)
                 + OwnProcess.environment(keeping: cycle.process.keptVariables + ServiceNotifier.inheritedVariables)
-            try OwnProcess.become(program, arguments: arguments, environment: environment + [Inheritance.padding])
+            try OwnProcess.become(program, arguments: arguments, environment: environment)
         } catch {
             cycle.log.write(.alert, "\(error.call) failed while executing new binary process \"\(program)\"", reason: error.reason)
             OwnProcess.exit(1)

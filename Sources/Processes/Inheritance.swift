@@ -20,9 +20,10 @@ struct Inheritance: Equatable {
 
     /// The variable for a new binary of ours, and the one that nginx has for its own. An old binary sets
     /// both, so that either program can follow the other.
-    static let variables = ["MARTLET", "NGINX"]
-    /// Room for the title of a process: nothing but its length matters.
-    static let padding = "SPARE=" + String(repeating: "X", count: 300)
+    private static let variables = ["MARTLET", "NGINX"]
+    /// Who an old binary of ours is: it may have ended before the new one can ask for its parent.
+    private static let masterVariable = "MARTLET_MASTER"
+    private static let paddingVariable = "SPARE"
     private static let activation = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]
     /// Where a service manager's descriptors begin.
     private static let firstActivated: Int32 = 3
@@ -31,7 +32,7 @@ struct Inheritance: Equatable {
     /// Takes the variables out of the environment: nobody who is started from here is meant by them.
     static func claim() -> Inheritance {
         var inheritance = read()
-        for name in variables + activation + ["SPARE"] { OwnProcess.removeEnvironmentVariable(name) }
+        for name in variables + [masterVariable, paddingVariable] + activation { OwnProcess.removeEnvironmentVariable(name) }
         inheritance.strangers = OwnProcess.openDescriptors.filter { number in
             number > FileDescriptor.standardError && !inheritance.sockets.contains { $0.number == number }
         }
@@ -41,7 +42,8 @@ struct Inheritance: Equatable {
     private static func read() -> Inheritance {
         for name in variables {
             guard let text = OwnProcess.environmentVariable(name) else { continue }
-            return Inheritance(text, of: name, from: OwnProcess.parentID)
+            let master = OwnProcess.environmentVariable(masterVariable).flatMap { number($0[...]) }
+            return Inheritance(text, of: name, from: master ?? OwnProcess.parentID)
         }
         return Inheritance(activatedFor: OwnProcess.id, variable: OwnProcess.environmentVariable)
     }
@@ -69,6 +71,13 @@ struct Inheritance: Equatable {
             let count = variable("LISTEN_FDS").flatMap({ Self.number($0[...]) }), 1...Self.maximumActivated ~= count
         else { return }
         for number in Self.firstActivated..<Self.firstActivated + count { add(number, from: .activated) }
+    }
+
+    /// What a master says to the new binary that it starts.
+    static func environment(leaving sockets: [Socket], by master: Int32) -> [String] {
+        // Room for the title of a process: nothing but its length matters.
+        let padding = String(repeating: "X", count: 300)
+        return variables.map { "\($0)=\(text(for: sockets))" } + ["\(masterVariable)=\(master)", "\(paddingVariable)=\(padding)"]
     }
 
     /// The list that the constructor above reads.

@@ -161,9 +161,12 @@ import Telemetry
     private func hear(_ worker: WorkerProcess) {
         while true {
             let (message, isClosed) = worker.channel.receiveMessage()
-            if message == Order.ready.rawValue {
+            switch message.flatMap(Order.init(rawValue:)) {
+            case .ready:
                 worker.isReady = true
                 settle()
+            case .leaving: replaceLeaving(worker)
+            case .quit, .terminate, .reopen, .standIn, .stepBack, nil: break
             }
             if isClosed { worker.channel.close() }
             if isClosed || message == nil { return }
@@ -210,7 +213,7 @@ import Telemetry
         case .quit: (", shutting down", quit)
         case .hangUp: (", reconfiguring", settled(received, reconfigure))
         case .user1: (", reopening logs", whileServing(reopenLogs))
-        case .user2 where mayUpgrade: (", changing binary", settled(received, changeBinary))
+        case .user2 where isOnlyBinary: (", changing binary", settled(received, changeBinary))
         case .user2: (", ignoring", refuseUpgrade)
         // A terminal whose size changes says the same, and means nothing by it.
         case .windowChanged where received.isFromProcess: (", stop accepting connections", settled(received, rest))
@@ -266,12 +269,27 @@ import Telemetry
     /// pause where it dies again and again.
     private func replace(_ worker: WorkerProcess, after end: ChildProcess.End) {
         guard case .serving = phase, !worker.isLeaving else { return }
-        if end == .exited(WorkerRights.fatalExitCode) {
+        if end == .exited(WorkerRights.fatalExitCode) && isOnTrial(worker) {
             cycle.log.write(
                 .alert, "worker process \(worker.id) exited with fatal code \(WorkerRights.fatalExitCode) and cannot be respawned")
             return
         }
         respawn(worker.index, of: worker.generation, afterFailures: worker.hasLivedLong ? 0 : worker.failures + 1)
+    }
+
+    /// Whether a worker's generation has yet to show that it can serve. One that has may do so again, when
+    /// what its workers miss is back.
+    private func isOnTrial(_ worker: WorkerProcess) -> Bool {
+        worker.generation == generation && (start != nil || outgoing != nil)
+    }
+
+    /// Somebody else than its master has told a worker to leave. That may take as long as its sessions do, so
+    /// another has its place meanwhile.
+    private func replaceLeaving(_ worker: WorkerProcess) {
+        guard case .serving = phase, !worker.isLeaving else { return }
+        worker.isLeaving = true
+        respawn(worker.index, of: worker.generation, afterFailures: 0)
+        settle()
     }
 
     private func respawn(_ index: Int, of generation: Int, afterFailures failures: Int) {
@@ -322,8 +340,9 @@ import Telemetry
     /// generation stays, as after a file that cannot be loaded.
     private func settleReload(isLastChance: Bool = false) {
         guard let outgoing else { return }
-        let current = workers.filter { $0.generation == generation }
-        let isEveryoneReady = !current.isEmpty && current.allSatisfy(\.isReady)
+        let current = workers.filter { $0.generation == generation && !$0.isLeaving }
+        // Old ones too: whoever waits at a listener that goes is let in by them.
+        let isEveryoneReady = !current.isEmpty && workers.allSatisfy { $0.isReady || $0.isLeaving }
         let isNobodyLeft = current.isEmpty && respawns.isEmpty
         guard isEveryoneReady || isNobodyLeft || isLastChance else { return }
         readiness.stop()
@@ -364,8 +383,8 @@ import Telemetry
 
     // MARK: Another binary
 
-    /// One at a time: neither while a new binary runs, nor while the old one may still go on.
-    private var mayUpgrade: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
+    /// Whether neither a new binary runs, nor the old one may still go on.
+    private var isOnlyBinary: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")
@@ -383,7 +402,11 @@ import Telemetry
         cycle.log.write(end.isOrdinary ? .notice : .alert, "new binary process \(upgrade.id) \(end.words)")
         upgrade.undo(log: cycle.log)
         self.upgrade = nil
-        whileServing(resume)()
+        whileServing { [self] in
+            // It may have said that of itself.
+            notifier.tell(.mainProcess(OwnProcess.id))
+            resume()
+        }()
     }
 
     /// Lets all workers go, but keeps the listeners, for a new binary to serve alone.
@@ -435,10 +458,10 @@ import Telemetry
         escalate()
     }
 
-    /// Where a new binary goes on, the service does not stop.
+    /// Where another binary goes on, the service does not stop.
     private func tellStopping() {
         title.set(PIDFile.leavingTitle)
-        if upgrade == nil { notifier.tell(.stopping) }
+        if isOnlyBinary { notifier.tell(.stopping) }
     }
 
     private func escalate() {

@@ -12,4 +12,6 @@ enum Order: UInt8 {
     case stepBack = 0x62
     /// Worker to master: it accepts connections.
     case ready = 0x72
+    /// Worker to master: it accepts nothing more, and leaves when its last session has ended.
+    case leaving = 0x6C
 }

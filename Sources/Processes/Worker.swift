@@ -91,7 +91,7 @@ import Telemetry
             case .reopen: reopen()
             case .standIn: passed.map(standIn)
             case .stepBack: acceptor?.stepBack()
-            case .ready, .some(nil): break
+            case .ready, .leaving, .some(nil): break
             case nil: return
             }
         }
@@ -144,6 +144,7 @@ import Telemetry
     private func quit() {
         guard !isLeaving else { return }
         isLeaving = true
+        _ = channel?.send(message: Order.leaving.rawValue)
         whenLeaving?()
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")

@@ -91,7 +91,7 @@ extension Order {
         case .quit: .quit
         case .terminate: .terminate
         case .reopen: .user1
-        case .standIn, .stepBack, .ready: nil
+        case .standIn, .stepBack, .ready, .leaving: nil
         }
     }
 }

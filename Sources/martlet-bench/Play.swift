@@ -13,7 +13,7 @@ import Kernel
 
     /// Lets a part begin.
     func start(_ part: @escaping @LoopActor () async throws(Fault) -> Void) {
-        Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in
+        Task { @LoopActor in
             do throws(Fault) { try await part() } catch { self.fail(error) }
         }
     }

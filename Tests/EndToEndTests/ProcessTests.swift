@@ -241,6 +241,33 @@ import Testing
         try server.awaitLog("worker process \(before[0].pid) exited with code 0")
     }
 
+    @Test(arguments: [SIGQUIT, SIGWINCH])
+    func `a worker told to leave is replaced at once, while its sessions go on`(_ signal: CInt) throws {
+        let proxy = try proxy(workers: 1)
+        let session = try proxy.loggedInClient(.imap)
+        let worker = try #require(proxy.server.workers.first)
+        worker.signal(signal)
+        try proxy.server.awaitLog("start worker process ", count: 2)
+        try proxy.loggedInClient(.imap).converse("C: x\nS: x")
+        try session.converse("C: x\nS: x")
+        #expect(worker.isAlive)
+        session.finishSending()
+        try eventually("the end of the worker") { !worker.isAlive }
+        #expect(proxy.server.occurrences(of: "start worker process ") == 2)
+    }
+
+    @Test func `a worker whose successor cannot serve has one when that can be`() throws {
+        let folder = try Workspace.here().file("folder")
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let server = try proxy(workers: 1, main: "working_directory \(folder);").server
+        let worker = try server.awaitWorkers(1)
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".away")
+        worker[0].signal(SIGKILL)
+        try server.awaitLog("exited with code 2", count: 2)
+        try FileManager.default.moveItem(atPath: folder + ".away", toPath: folder)
+        try server.awaitWorkers(1, otherThan: worker, by: .after(.seconds(15)))
+    }
+
     @Test func `a worker that dies again and again is restarted with a growing pause`() throws {
         let server = try proxy(workers: 1).server
         var pauses: [Duration] = []

@@ -110,6 +110,25 @@ import Testing
         #expect(manager.isQuiet)
     }
 
+    @Test(arguments: ["", "working_directory /nonexistent/folder;"])
+    func `a new binary that goes before the old one stops no service, and the old one is asked again`(_ fault: String) throws {
+        let manager = try StubServiceManager(try Workspace.here().file("notify"))
+        let (server, _) = try service(manager)
+        let old = server.master
+        #expect(try manager.next() == ready(old.pid))
+        try server.rewrite(fault + "\n" + server.contents("server.conf"))
+        old.signal(SIGUSR2)
+        if fault.isEmpty {
+            let new = try server.awaitMaster(otherThan: old, workers: 1)
+            #expect(try manager.next() == ready(new.pid))
+            new.signal(SIGQUIT)
+        }
+        #expect(try manager.next() == "MAINPID=\(old.pid)")
+        old.signal(SIGTERM)
+        #expect(try manager.next() == "STOPPING=1")
+        #expect(manager.isQuiet)
+    }
+
     @Test(arguments: ["", "master_process off;"])
     func `a watchdog gets signs of life twice as often as it asks`(_ main: String) throws {
         let manager = try StubServiceManager(try Workspace.here().file("notify"))

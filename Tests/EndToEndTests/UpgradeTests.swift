@@ -163,9 +163,10 @@ import Testing
             uniquingKeysWith: { first, _ in first })
         // The shell adds three of its own.
         let names = Set(variables.keys).subtracting(["PWD", "SHLVL", "_", "OLDPWD"])
-        #expect(names == ["MARTLET", "NGINX", "SPARE", "TZ", "KEPT", "ADDED", "NOTIFY_SOCKET"])
+        #expect(names == ["MARTLET", "MARTLET_MASTER", "NGINX", "SPARE", "TZ", "KEPT", "ADDED", "NOTIFY_SOCKET"])
         #expect(variables["KEPT"] == "1" && variables["ADDED"] == "2" && variables["TZ"] == "UTC")
         #expect(variables["MARTLET"] == variables["NGINX"])
+        #expect(variables["MARTLET_MASTER"] == "\(test.server.pid)")
         #expect(try Regex("([0-9]+;){2}").wholeMatch(in: variables["MARTLET"] ?? "") != nil)
     }
 
@@ -349,6 +350,27 @@ import Testing
         _ = try test.loggedInClient(.path(test.socket))
         newest.signal(SIGTERM)
         try test.awaitEnd(newest)
+    }
+
+    @Test func `a new binary whose old master is gone before it begins is like any other`() throws {
+        let test = try Upgradable()
+        let (server, old) = (test.server, test.server.master)
+        let signal = try Workspace.here().file("begin")
+        let text = "#!/bin/sh\nuntil [ -e \(signal) ]; do sleep 0.02; done\nexec \(ProgramUnderTest.path) \"$@\"\n"
+        try test.replaceProgram(by: text, mode: "755")
+        old.signal(SIGUSR2)
+        try server.awaitLog("start new binary process")
+        old.signal(SIGTERM)
+        try test.awaitEnd(old)
+        _ = try Workspace.here().write("", to: "begin")
+        let new = try server.awaitMaster(otherThan: old, workers: 1)
+        let newest = try test.upgrade(new)
+        new.signal(SIGQUIT)
+        try test.awaitEnd(new)
+        _ = try test.loggedInClient(.path(test.socket))
+        newest.signal(SIGTERM)
+        try test.awaitEnd(newest)
+        #expect(!FileManager.default.fileExists(atPath: test.socket))
     }
 
     // MARK: Configurations that differ

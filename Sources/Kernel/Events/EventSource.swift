@@ -17,7 +17,10 @@ import Glibc
     package private(set) var number: CInt
     package let isStream: Bool
     package var isReadable = false
-    package var isWritable = false
+    /// Whoever finds a stream full clears it, and hears from the loop when it has room again.
+    package var isWritable = false {
+        didSet { if !isWritable && !reportsWritable { LoopActor.loop.reportWritable(self) } }
+    }
     /// The other side has ended its sending, or the connection is gone.
     package internal(set) var hasHungUp = false
     /// The connection has failed; the next call says how.

@@ -98,23 +98,18 @@ extension EventSource {
         while true {
             let count = Glibc.send(number, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
             if count >= 0 {
-                if count < bytes.count { becameFull() }
+                if count < bytes.count { isWritable = false }
                 return .moved(count)
             }
             switch errno {
             case EINTR: continue
             case EAGAIN:
-                becameFull()
+                isWritable = false
                 return .wouldBlock
             case EPIPE, ECONNRESET: return .closed
             default: return .failed(KernelError("send()"))
             }
         }
-    }
-
-    private func becameFull() {
-        isWritable = false
-        LoopActor.loop.reportWritable(self)
     }
 
     /// Ends this side's sending; what is in flight is still delivered, and the other side may go on.

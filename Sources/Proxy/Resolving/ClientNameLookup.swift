@@ -30,7 +30,7 @@ import Telemetry
 
     /// Starts the task, on the loop and at once.
     func begin() {
-        Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in
+        Task.immediate { @LoopActor in
             self.hostName = await self.find()
             self.session.wake()
         }

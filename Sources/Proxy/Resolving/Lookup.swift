@@ -39,7 +39,7 @@ import Telemetry
 
     /// Starts the lookup's task, on the loop and at once.
     func begin() {
-        Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in await self.run() }
+        Task.immediate { @LoopActor in await self.run() }
     }
 
     private func run() async {

@@ -8,7 +8,7 @@ import Testing
         try onLoop {
             let waiter = Waiter()
             var steps: [String] = []
-            Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in
+            Task.immediate { @LoopActor in
                 steps.append("asleep")
                 await waiter.sleep()
                 steps.append("awake")
@@ -28,7 +28,7 @@ import Testing
             var naps = 0
             waiter.wake()
             waiter.wake()
-            Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in
+            Task.immediate { @LoopActor in
                 for _ in 0..<2 {
                     await waiter.sleep()
                     naps += 1
@@ -47,7 +47,7 @@ import Testing
             let waiter = Waiter()
             let pair = try WatchedPair(waiter)
             var isReadable = false
-            Task.immediate(executorPreference: LoopActor.loop) { @LoopActor in
+            Task.immediate { @LoopActor in
                 while !pair.near.isReadable { await waiter.sleep() }
                 isReadable = true
             }
