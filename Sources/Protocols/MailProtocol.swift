@@ -19,6 +19,8 @@ package protocol MailProtocol: Sendable {
     /// How long a client must stay silent before the greeting, and what it hears if it does not
     /// (`mail-smtp.md`, section 1). Nil: greet at once.
     var greetingDelay: Duration? { get }
+    /// How much of what a client has said before its greeting a log may show: nothing of it can be a password.
+    func printableByteCount(of input: Span<UInt8>) -> Int
     /// Whether dialogues of this server may use `DialogueStart.challenge`.
     var usesChallenge: Bool { get }
     /// Whether `Client-Host` goes into the question to the auth server.
@@ -31,6 +33,10 @@ package protocol MailProtocol: Sendable {
     var needsAuthServer: [String] { get }
 
     func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue
+}
+
+extension MailProtocol {
+    package func printableByteCount(of input: Span<UInt8>) -> Int { 0 }
 }
 
 /// Every mail protocol there is. A new one is a folder beside these and a line here.

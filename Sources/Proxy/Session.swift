@@ -18,6 +18,9 @@ import Telemetry
     var dialogue: any ClientDialogue
     var context: LogContext
     var loginAttempts = 0
+    /// Whether the client at `identity.address` has been let in. A proxy that may say who its client is need not be,
+    /// unless it logs in without having said it.
+    var isAdmitted = false
     /// Where limits have counted this session.
     var places = CountedPlaces()
     /// The connection to the upstream, while the session and not yet the relay owns it.
@@ -30,6 +33,9 @@ import Telemetry
     private var interruption: SessionFailure?
     let beginsWithTLS: Bool
     let expectsProxyHeader: Bool
+    /// Whether the peer is a proxy whose word is taken. Who a PROXY header comes from says by it who the client is, and
+    /// the client itself says nothing.
+    private let believesClaims: Bool
     private var awaitsTLS: Bool { beginsWithTLS && security == nil }
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
@@ -40,13 +46,13 @@ import Telemetry
         client = Connection(source)
         beginsWithTLS = server.beginsWithTLS(listen)
         expectsProxyHeader = listen.options.proxyProtocol
+        believesClaims = !listen.options.proxyProtocol && server.trusts(identity.peer)
         let usesChallenge = server.mailProtocol.usesChallenge
         dialogue = server.mailProtocol.makeClientDialogue(
             DialogueStart(
                 challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
                 time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
-                // Who a PROXY header comes from says by it who the client is, and the client itself says nothing.
-                believesClaims: !listen.options.proxyProtocol && server.trusts(identity.peer)))
+                believesClaims: believesClaims))
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
@@ -67,14 +73,14 @@ import Telemetry
     private func run() async {
         do throws(SessionFailure) {
             try await readProxyHeader()
-            try await admitClient()
+            if !believesClaims { try await admitClient() }
             try await handshakeIfImplicitTLS()
             lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
                 let method = credentials.method
-                try await refuseBarred()
+                if isAdmitted { try await refuseBarred() } else { try await admitClient() }
                 switch try await authenticate(credentials) {
                 case .refused(let refusal, let wait):
                     try await slowDown(after: refusal, to: method)
@@ -111,7 +117,7 @@ import Telemetry
     private func startTLS(after reply: [UInt8]) async throws(SessionFailure) {
         client.discardInput()
         dialogue.forgetPlaintext()
-        try await forgetClaims()
+        forgetClaims()
         context.usesStartTLS = true
         context.activity = "in starttls state"
         client.enqueue(reply)
@@ -144,7 +150,7 @@ import Telemetry
     private func refuseToHear() throws(SessionFailure) {
         guard !client.input.isEmpty else { throw clientFault }
         let text = client.input.withSpan { bytes in
-            bytes.indices.map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
+            (0..<server.mailProtocol.printableByteCount(of: bytes)).map { bytes[$0] == 0x0D || bytes[$0] == 0x0A ? 0x5F : bytes[$0] }
         }
         throw .clientSpokeTooSoon(text: String(decoding: text, as: UTF8.self))
     }

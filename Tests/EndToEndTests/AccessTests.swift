@@ -69,6 +69,30 @@ import Testing
         try proxy.server.awaitLog("access forbidden by rule while in auth state, client: 203.0.113.1")
     }
 
+    @Test func `a proxy that may speak for others comes in, and is judged when it logs in for itself`() throws {
+        let (auth, port) = (try StubAuthServer { _ in .refuse("no") }, try Ports.free())
+        _ = try ServerUnderTest(
+            mail: """
+                auth_http \(auth.url); limit_conn_zone $remote_addr zone=addresses:1m;
+                server {
+                    listen 127.0.0.1:\(port); protocol imap;
+                    set_real_ip_from 127.0.0.1; deny 127.0.0.1; limit_conn addresses 1; auth_failure_limit 2 delay=0;
+                }
+                """, until: .connects)
+        func connect() throws -> LineClient {
+            let client = try LineClient(port)
+            try client.converse("S: * OK …")
+            return client
+        }
+        let waiting = [try connect(), try connect()]
+        try waiting[0].converse("C: a LOGIN joe secret\nS: * BYE Access denied\nS.")
+        #expect(auth.questions.isEmpty)
+        for (client, address) in zip([waiting[1], try connect(), try connect()], [7, 8, 7]) {
+            try client.converse("C: a ID (\"x-originating-ip\" \"192.0.2.\(address)\")")
+            try client.converse("S: * ID NIL\nS: a OK completed\nC: b LOGIN joe secret\nS: b NO no\nS.")
+        }
+    }
+
     @Test func `a reload changes who may come in`() throws {
         let proxy = try MailServer(.imap, "auth_http 127.0.0.1:1;")
         let client = try proxy.client()

@@ -226,6 +226,18 @@ import Testing
         try proxy.server.awaitLog("client was rejected before greeting: \"EHLO early__\" while in delay pipelining state")
     }
 
+    @Test(arguments: [
+        ("EHLO early\r\nMAIL FROM:<a>\r\nAUTH PLAIN \("\0user\0secret".base64)\r\n", "EHLO early__MAIL FROM:<a>__"),
+        ("AUTH LOGIN\r\n\("user".base64)\r\n\("secret".base64)\r\n", ""), ("PASS secret\r\n", ""), ("EHLO early", ""),
+    ])
+    func `of what is said before the greeting the log shows nothing that may be a password`(_ text: String, _ shown: String) throws {
+        let proxy = try MailServer(.smtp, "auth_http 127.0.0.1:1; smtp_greeting_delay 2s;", until: .connects)
+        let client = try proxy.client()
+        try client.send(text)
+        try client.converse("S: 503 5.5.0 Improper use of SMTP command pipelining\nS.")
+        try proxy.server.awaitLog("client was rejected before greeting: \"\(shown)\" while in delay pipelining state")
+    }
+
     @Test func `who waits for the greeting gets it after the delay`() throws {
         let auth = try StubAuthServer { _ in .close }
         let proxy = try MailServer(.smtp, "auth_http \(auth.url); smtp_greeting_delay 500ms;", until: .connects)

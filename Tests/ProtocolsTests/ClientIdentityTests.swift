@@ -141,22 +141,6 @@ import Testing
     }
 
     @Test func `what was claimed in the clear is forgotten under TLS, and may be claimed again`() {
-        hold(Self.dialogue(SMTP.self, startTLS: .on), to: """
-            S: 220 mx.test ESMTP ready
-            C: XCLIENT ADDR=192.0.2.1 LOGIN=joe
-            => adopt 192.0.2.1
-            S: 220 mx.test ESMTP ready
-            C: STARTTLS
-            S: 220 2.0.0 Start TLS
-            => TLS
-            -> TLS
-            C: MAIL FROM:<a>
-            => note client was rejected: "MAIL FROM:<a>"
-            S: 530 5.7.1 Authentication required
-            C: XCLIENT ADDR=192.0.2.2
-            => adopt 192.0.2.2
-            S: 220 mx.test ESMTP ready
-            """)
         hold(Self.dialogue(POP3.self, startTLS: .on), to: """
             S: +OK [XCLIENT] POP3 ready
             C: XCLIENT ADDR=192.0.2.1
@@ -184,6 +168,68 @@ import Testing
             => adopt 192.0.2.2
             S: * ID NIL
             S: c OK completed
+            """)
+    }
+
+    /// The proxy relays as soon as it has introduced its client, who could speak in its place under TLS.
+    @Test func `in SMTP no TLS begins behind a claim`() {
+        hold(Self.dialogue(SMTP.self, startTLS: .on), to: """
+            S: 220 mx.test ESMTP ready
+            C: EHLO proxy
+            S: 250-mx.test
+            S: 250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT TTL SESSION
+            S: 250-AUTH PLAIN LOGIN
+            S: 250 STARTTLS
+            C: XCLIENT LOGIN=joe
+            => adopt
+            S: 220 mx.test ESMTP ready
+            C: STARTTLS
+            S: 500 5.5.1 Invalid command
+            C: XCLIENT ADDR=192.0.2.1
+            => adopt 192.0.2.1
+            S: 220 mx.test ESMTP ready
+            C: EHLO client
+            S: 250-mx.test
+            S: 250 AUTH PLAIN LOGIN
+            C: STARTTLS
+            S: 500 5.5.1 Invalid command
+            """)
+    }
+
+    @Test func `where nothing counts in the clear, no claim does`() {
+        hold(Self.dialogue(SMTP.self, startTLS: .only), to: """
+            S: 220 mx.test ESMTP ready
+            C: EHLO proxy
+            S: 250-mx.test
+            S: 250 STARTTLS
+            C: XCLIENT ADDR=192.0.2.1
+            S: 530 5.7.0 Must issue a STARTTLS command first
+            C: STARTTLS
+            S: 220 2.0.0 Start TLS
+            => TLS
+            -> TLS
+            C: XCLIENT ADDR=192.0.2.1
+            => adopt 192.0.2.1
+            S: 220 mx.test ESMTP ready
+            """)
+    }
+
+    @Test func `a proxy that does not know its client has said so, and says nothing else`() {
+        hold(Self.dialogue(SMTP.self), to: """
+            S: 220 mx.test ESMTP ready
+            C: XCLIENT ADDR=[UNAVAILABLE]
+            => adopt
+            S: 220 mx.test ESMTP ready
+            C: XCLIENT ADDR=192.0.2.1
+            S: 500 5.5.1 Invalid command
+            """)
+        hold(Self.dialogue(POP3.self), to: """
+            S: +OK [XCLIENT] POP3 ready
+            C: XCLIENT ADDR=[UNAVAILABLE]
+            => adopt
+            S: +OK Updated
+            C: XCLIENT ADDR=192.0.2.1
+            S: -ERR invalid command
             """)
     }
 

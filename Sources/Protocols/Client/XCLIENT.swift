@@ -20,6 +20,9 @@ package struct XClientAttributes: Sendable, Equatable {
 
     package init() {}
 
+    /// Whether this is said, were it that nobody knows.
+    func tells(_ attribute: XClientAttribute) -> Bool { values[attribute] != nil }
+
     /// Puts what another command says in the place of what this one does.
     package mutating func add(_ others: XClientAttributes) { values.merge(others.values) { $1 } }
 

@@ -161,9 +161,11 @@ package struct POP3ClientDialogue: ClientDialogue {
     }
 
     private mutating func adopt(_ words: [[UInt8]]) -> Decision {
-        guard let claim = try? XClientAttributes(pop3: words).claim() else { return (.reply(POP3Reply.invalidClaim), nil) }
+        guard let attributes = try? XClientAttributes(pop3: words), let claim = try? attributes.claim() else {
+            return (.reply(POP3Reply.invalidClaim), nil)
+        }
         state = .idle
-        mayClaim = claim.address == nil
+        mayClaim = !attributes.tells(.address)
         return (.adopt(claim, reply: POP3Reply.adopted), nil)
     }
 

@@ -35,6 +35,7 @@ package struct SMTP: MailProtocol {
         .name, .address, .port, .proto, .helo, .login, .destinationAddress, .destinationPort, .hopsLeft, .session,
     ]
 
+    package func printableByteCount(of input: Span<UInt8>) -> Int { SMTPCommand.byteCountWithoutPassword(of: input) }
     package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { true }
     package var mayTrustProxy: Bool { true }
@@ -52,19 +53,21 @@ package struct SMTP: MailProtocol {
 
 /// The answers to EHLO (`mail-smtp.md`, section 4; RFC 5321, section 4.1.1.1).
 struct SMTPCapabilityLists: Sendable {
+    /// Also where TLS can begin no longer.
     let overTLS: [UInt8]
     let inTheClear: [UInt8]
 
+    /// - Parameter more: what is offered with logins, and so only under TLS where those are.
     init(_ settings: SMTPSettings, policy: DialoguePolicy, more: [[UInt8]] = []) {
         let mechanisms = enabledMechanisms(settings.auth).map { $0.name }
         let auth = mechanisms.isEmpty ? [] : [Array((["AUTH"] + mechanisms).joined(separator: " ").utf8)]
         let startTLS = [Array("STARTTLS".utf8)]
-        let entries = [policy.serverName] + settings.capabilities + more
-        overTLS = Self.reply(entries + auth)
+        let entries = [policy.serverName] + settings.capabilities
+        overTLS = Self.reply(entries + more + auth)
         inTheClear =
             switch policy.startTLS {
             case .off: overTLS
-            case .on: Self.reply(entries + auth + startTLS)
+            case .on: Self.reply(entries + more + auth + startTLS)
             case .only: Self.reply(entries + startTLS)
             }
     }

@@ -19,12 +19,11 @@ package struct SMTPClientDialogue: ClientDialogue {
 
     private let server: SMTP
     private let salt: [UInt8]
-    private let believesClaims: Bool
     private var budget: ClientBudget
     private var state = State.idle
     private var client = SMTPClientWords()
-    /// What the proxy before us has said of its client in all its XCLIENT commands.
-    private var claimed = XClientAttributes()
+    /// What the proxy before us has said of its client in all its XCLIENT commands; nil where it has said nothing.
+    private var claimed: XClientAttributes?
     /// Whether it may say more. Who is known to be the client may not.
     private var mayClaim: Bool
     /// The MAIL line that waits for its first recipient. An AUTH in between does not forget it, nor
@@ -35,7 +34,6 @@ package struct SMTPClientDialogue: ClientDialogue {
         self.server = server
         salt = server.usesChallenge ? start.salt(at: server.policy.serverName) : []
         budget = ClientBudget(server.policy)
-        believesClaims = start.believesClaims
         mayClaim = start.believesClaims
     }
 
@@ -58,13 +56,12 @@ package struct SMTPClientDialogue: ClientDialogue {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: SMTPReply.invalidCommand)
     }
 
-    /// Only that the client has said EHLO is remembered: it is no secret and binds nobody.
+    /// Only that the client has said EHLO is remembered: it is no secret and binds nobody. Nothing has been claimed,
+    /// or TLS would not begin.
     package mutating func forgetPlaintext() {
         state = .idle
         client.helo = nil
         sender = nil
-        claimed = XClientAttributes()
-        mayClaim = believesClaims
     }
 
     package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
@@ -127,7 +124,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         case .ehlo(let name?):
             client.speaksESMTP = true
             let capabilities = mayClaim ? server.capabilitiesForProxies : server.capabilities
-            return greet(name, with: overTLS ? capabilities.overTLS : capabilities.inTheClear)
+            return greet(name, with: offersTLS(overTLS: overTLS) ? capabilities.inTheClear : capabilities.overTLS)
         case .auth(let mechanism, let response): return beginAuth(mechanism, response)
         case .bareAuth: return reply(SMTPReply.invalidArgument)
         case .overfullAuth: return reply(SMTPReply.invalidCommand)
@@ -138,17 +135,22 @@ package struct SMTPClientDialogue: ClientDialogue {
             sender = nil
             return reply(SMTPReply.done)
         case .quit: return (.close(after: SMTPReply.bye), nil)
-        case .startTLS where server.policy.startTLS != .off && !overTLS:
+        case .startTLS where offersTLS(overTLS: overTLS):
             return (.startTLS(after: SMTPReply.startTLS), nil)
         case .xclient(let words): return adopt(words)
         case .startTLS, .vrfy, .expn, .help: return reply(SMTPReply.invalidCommand)
         }
     }
 
-    /// What `starttls only` keeps for TLS: logins, and messages where those need no login.
+    /// A proxy begins TLS before it says who its client is, or not at all. Behind that it relays: who asks for TLS then
+    /// is the client, which would be taken for the proxy once what was said in the clear is forgotten.
+    private func offersTLS(overTLS: Bool) -> Bool { server.policy.startTLS != .off && !overTLS && claimed == nil }
+
+    /// What `starttls only` keeps for TLS: logins, who the client is, and messages where those need no login.
     private mutating func refuseInTheClear(_ command: SMTPCommand) -> Decision? {
         switch command {
         case .auth, .bareAuth, .overfullAuth: reply(SMTPReply.invalidCommand)
+        case .xclient: reply(SMTPReply.startTLSRequired)
         case .mail(let line), .rcpt(let line):
             takesMail ? reject(line, with: SMTPReply.startTLSRequired) : nil
         default: nil
@@ -159,15 +161,15 @@ package struct SMTPClientDialogue: ClientDialogue {
     /// but what the proxy has said (XCLIENT_README).
     private mutating func adopt(_ words: [[UInt8]]) -> Decision {
         guard sender == nil else { return reply(SMTPReply.badSequence) }
-        var all = claimed
+        var all = claimed ?? XClientAttributes()
         guard let said = try? XClientAttributes(smtp: words, known: SMTP.knownAttributes) else {
             return reply(SMTPReply.invalidArgument)
         }
         all.add(said)
         guard all.isSpeakable, let claim = try? all.claim() else { return reply(SMTPReply.invalidArgument) }
         claimed = all
-        client = SMTPClientWords(helo: claimed[.helo], speaksESMTP: claimed.speaksESMTP)
-        mayClaim = claim.address == nil
+        client = SMTPClientWords(helo: all[.helo], speaksESMTP: all.speaksESMTP)
+        mayClaim = !all.tells(.address)
         state = .idle
         return (.adopt(claim, reply: SMTPReply.greeting(of: server.policy.serverName)), nil)
     }
@@ -199,7 +201,7 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     /// Whether a message needs no login, or none that the proxy before us has not seen.
-    private var takesMail: Bool { server.takesMailWithoutLogin || claimed[.login] != nil }
+    private var takesMail: Bool { server.takesMailWithoutLogin || claimed?[.login] != nil }
 
     private mutating func mail(_ line: SMTPCommand.EnvelopeLine) -> Decision {
         guard takesMail else { return reject(line, with: SMTPReply.authenticationRequired) }
@@ -213,7 +215,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         guard let sender else { return reply(SMTPReply.badSequence) }
         guard line.hasArguments else { return reply(SMTPReply.invalidArgument) }
         let envelope = SMTPEnvelope(helo: client.helo ?? [], from: sender, to: line.text)
-        return authenticate(Credentials(method: .none, login: claimed[.login] ?? [], secret: nil, envelope: envelope))
+        return authenticate(Credentials(method: .none, login: claimed?[.login] ?? [], secret: nil, envelope: envelope))
     }
 
     private mutating func reject(_ line: SMTPCommand.EnvelopeLine, with answer: [UInt8]) -> Decision {

@@ -37,6 +37,19 @@ package enum SMTPCommand: Equatable, Sendable {
         }
     }
 
+    /// How many of the bytes are whole commands without a password, from the first one on. What follows AUTH may be one,
+    /// and so may what is no command.
+    static func byteCountWithoutPassword(of bytes: Span<UInt8>) -> Int {
+        var end = 0
+        while case .complete(let command, let byteCount) = parse(bytes.extracting(end..<bytes.count)) {
+            switch command {
+            case .auth, .bareAuth, .overfullAuth: return end
+            case .helo, .ehlo, .mail, .rcpt, .noop, .rset, .quit, .startTLS, .vrfy, .expn, .help, .xclient: end += byteCount
+            }
+        }
+        return end
+    }
+
     private static func command(on line: Line, of bytes: Span<UInt8>) throws(ParseFault) -> SMTPCommand {
         let verb = try line.verb(of: bytes)
         let words = try line.words(of: bytes, atMost: 1 + maxArguments)

@@ -6,12 +6,19 @@ extension Session {
     /// Lets the client in that is at `identity.address`, or turns it away. To be asked again whenever somebody
     /// who is trusted has told another address: what was counted for the one before is given back.
     func admitClient() async throws(SessionFailure) {
-        places.giveBack()
+        forgetAdmission()
         guard server.access.rules.admit(identity.address) else {
             try await turnAway(.accessForbidden, .error, "access forbidden by rule")
         }
         try await refuseBarred()
         try await count(SharedKey(clientAt: identity.address), by: server.access.limits.byAddress)
+        isAdmitted = true
+    }
+
+    /// The client is somebody else, or may still turn out to be.
+    func forgetAdmission() {
+        places.giveBack()
+        isAdmitted = false
     }
 
     /// Counts the login that has been found good, or tells the client that it has enough of them. A client without a

@@ -9,22 +9,21 @@ extension Session {
         if identityBeforeClaims == nil { identityBeforeClaims = identity }
         identity.adopt(claim)
         log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
-        if claim.address != nil { try await meetClient() }
+        if claim.address != nil {
+            context.client = identity.host
+            try await admitClient()
+        }
         // A name that is told needs no looking for, and none that is found may take its place.
         if claim.hostName != nil { forgetClientNameLookup() } else if claim.address != nil { lookUpClientName() }
     }
 
-    /// Knows nobody again but the peer.
-    func forgetClaims() async throws(SessionFailure) {
+    /// Knows nobody again but the peer, which may say anew who its client is.
+    func forgetClaims() {
         guard let before = identityBeforeClaims else { return }
         identity = before
         identityBeforeClaims = nil
-        try await meetClient()
-        lookUpClientName()
-    }
-
-    private func meetClient() async throws(SessionFailure) {
         context.client = identity.host
-        try await admitClient()
+        forgetAdmission()
+        lookUpClientName()
     }
 }
