@@ -14,10 +14,15 @@ import Testing
         case resting
         /// A worker that waits for its last session, for whose master it is too late.
         case draining
+        /// A process of its own (`master_process off`) that waits for its last session.
+        case retiring
         /// A master whose new binary serves beside it.
         case old
         /// A new binary whose old master serves beside it.
         case new
+
+        /// Whether the server has a master at all.
+        var hasMaster: Bool { self != .single && self != .retiring }
 
         var testDescription: String { rawValue }
     }
@@ -101,6 +106,14 @@ import Testing
         (.draining, SIGHUP, "1 (SIGHUP) received from ME, ignoring", .nothing),
         (.draining, SIGWINCH, "28 (SIGWINCH) received from ME, shutting down", .nothing),
 
+        (.retiring, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.retiring, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.retiring, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .nothing),
+        (.retiring, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .nothing),
+        (.retiring, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.retiring, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.retiring, SIGWINCH, "28 (SIGWINCH) received from ME, ignoring", .nothing),
+
         (.old, SIGTERM, "15 (SIGTERM) received from ME, exiting", .leaves),
         (.old, SIGINT, "2 (SIGINT) received from ME, exiting", .leaves),
         (.old, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .leaves),
@@ -139,7 +152,7 @@ import Testing
     @Test(arguments: table.indices)
     func `each signal does to each process what the table says`(_ index: Int) throws {
         let row = Self.table[index]
-        let proxy = try MailServer(.imap, accepting: try StubServer.imap(), main: row.role == .single ? "master_process off;" : "")
+        let proxy = try MailServer(.imap, accepting: try StubServer.imap(), main: row.role.hasMaster ? "" : "master_process off;")
         let stage = try bring(proxy, into: row.role)
         let (server, receiver) = (stage.server, stage.receiver)
         if row.effect == .reopens { try FileManager.default.moveItem(atPath: server.folder + "/error.log", toPath: server.folder + "/1.log") }
@@ -174,11 +187,11 @@ import Testing
 
     private func bring(_ proxy: MailServer, into role: Role) throws -> Stage {
         let (server, first) = (proxy.server, proxy.server.master)
-        let workers = role == .single ? [] : try server.awaitWorkers(1)
+        let workers = role.hasMaster ? try server.awaitWorkers(1) : []
         var (master, other, session): (ProcessView, ProcessView?, LineClient?) = (first, nil, nil)
         switch role {
         case .master, .worker, .single: break
-        case .quitting, .draining:
+        case .quitting, .draining, .retiring:
             session = try proxy.loggedInClient(.imap)
             first.signal(SIGQUIT)
             try server.awaitLog("gracefully shutting down")
