@@ -85,7 +85,7 @@ import Telemetry
     }
 
     private func answer(to question: DNSQuestion, within limit: Duration) async -> AnswerCache.Answer {
-        let inquiry = resolver.ask(question, within: limit, waiter: waiter)
+        let inquiry = resolver.ask(question, within: limit, waiter: waiter, isDispensable: true)
         defer { inquiry.cancel() }
         while !isCancelled {
             if let answer = inquiry.answer { return answer }
