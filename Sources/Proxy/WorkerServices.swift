@@ -43,8 +43,11 @@ import Telemetry
 
     var hasRoom: Bool { roomToMake > 0 }
 
-    /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
-    var isNearlyFull: Bool { roomToMake < connectionLimit / 8 }
+    /// An eighth of all connections: few enough to be spared, and enough to get by with for a while.
+    var smallShare: Int { connectionLimit / 8 }
+
+    /// Whether there is room for no more than a few connections: time to leave new ones to others.
+    var isNearlyFull: Bool { roomToMake < smallShare }
 
     func giveBackConnection() { connectionCount -= 1 }
 

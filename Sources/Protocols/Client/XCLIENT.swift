@@ -47,6 +47,8 @@ package struct XClientAttributes: Sendable, Equatable {
         for (index, value) in others.values.enumerated() where value != nil { values[index] = value }
     }
 
+    private static let unavailable = Array("[UNAVAILABLE]".utf8)
+
     private static func isUnavailable(_ value: [UInt8]) -> Bool { value.span.isKeyword("[UNAVAILABLE]", in: value.indices) }
 }
 
@@ -129,11 +131,11 @@ enum SessionName {
 // MARK: Writing
 
 extension XClientAttributes {
-    /// What of these facts has an attribute.
+    /// What of these facts has an attribute. A client without an address is said to have none: to an upstream that
+    /// hears nothing it would still be the proxy, whose word for who the client is counts.
     package init(_ facts: ClientFacts) {
-        guard let source = facts.source else { return }
-        self[.address] = source.address.xclientText
-        self[.port] = Array("\(source.port)".utf8)
+        self[.address] = facts.source?.address.xclientText ?? Self.unavailable
+        self[.port] = facts.source.map { Array("\($0.port)".utf8) } ?? Self.unavailable
         self[.name] = facts.hostName
         self[.destinationAddress] = facts.destination?.address.xclientText
         self[.destinationPort] = facts.destination.map { Array("\($0.port)".utf8) }

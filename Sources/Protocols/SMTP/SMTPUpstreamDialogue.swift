@@ -164,7 +164,7 @@ extension SMTPUpstreamDialogue {
 
         /// The client's own greeting, for the session that begins anew with XCLIENT.
         func clientHello() throws(Obstacle) -> Command? {
-            guard policy.sendsXCLIENT, route.client.source != nil, let helo = client.helo else { return nil }
+            guard policy.sendsXCLIENT, let helo = client.helo else { return nil }
             return try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)
         }
 
@@ -172,7 +172,7 @@ extension SMTPUpstreamDialogue {
         /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
         ///   lists none is told what nginx tells every upstream.
         func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT, route.client.source != nil else { return [] }
+            guard policy.sendsXCLIENT else { return [] }
             let listed = offer.parameters(of: "XCLIENT") ?? []
             let known = XClientAttribute.allCases.filter { attribute in
                 listed.contains { $0.span.isKeyword(attribute.word, in: $0.indices) }

@@ -51,22 +51,23 @@ extension Session {
         among authServers: [AuthServer], until end: Duration, _ failure: inout SessionFailure?
     ) async throws(SessionFailure) -> [Candidate] {
         var (up, down): ([Candidate], [Candidate]) = ([], [])
-        for authServer in authServers {
-            var addresses = fixedAddresses(of: authServer.host)
-            if addresses == nil {
-                setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServer.host))
-                let patience = authServers.count > 1 ? Self.connectPatience : nil
-                switch try await self.addresses(of: authServer.host, within: patience) {
-                case .success(let found): addresses = found
-                case .failure(let fault):
-                    log.write(.error, "\"\(authServer.host.name)\" could not be resolved (\(fault.text))", context: context)
-                    failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
+        var found: [FoundAddresses]?
+        if authServers.contains(where: { fixedAddresses(of: $0.host) == nil }) {
+            setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServers[0].host))
+            let patience = authServers.count > 1 ? Self.connectPatience : server.resolverTimeout
+            found = try await addresses(of: authServers.map(\.host), within: patience)
+        }
+        for (index, authServer) in authServers.enumerated() {
+            switch found?[index] ?? .success(authServer.host.addresses) {
+            case .success(let addresses):
+                for address in addresses {
+                    let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
+                    let candidate = Candidate(server: authServer, client: worker.authClient(for: peer))
+                    if candidate.client.isDown { down.append(candidate) } else { up.append(candidate) }
                 }
-            }
-            for address in addresses ?? [] {
-                let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
-                let candidate = Candidate(server: authServer, client: worker.authClient(for: peer))
-                if candidate.client.isDown { down.append(candidate) } else { up.append(candidate) }
+            case .failure(let fault):
+                log.write(.error, "\"\(authServer.host.name)\" could not be resolved (\(fault.text))", context: context)
+                failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
             }
         }
         return down.isEmpty && up.count <= Self.maximumCandidates ? up : Array((up + down).prefix(Self.maximumCandidates))
