@@ -4,6 +4,12 @@ package enum XClientAttribute: Int, Sendable, CaseIterable {
     // In the order in which they are said, as far as nginx says them.
     case address, login, name, port, proto, helo, destinationAddress, destinationPort, hopsLeft, session, forwarded
 
+    /// The attribute of this name, in any case of letters.
+    package init?(_ name: [UInt8]) {
+        guard let found = Self.allCases.first(where: { name.span.isKeyword($0.word, in: name.indices) }) else { return nil }
+        self = found
+    }
+
     /// What it is called in the command.
     package var word: String {
         switch self {
@@ -47,7 +53,7 @@ package struct XClientAttributes: Sendable, Equatable {
         for (index, value) in others.values.enumerated() where value != nil { values[index] = value }
     }
 
-    private static let unavailable = Array("[UNAVAILABLE]".utf8)
+    fileprivate static let unavailable = Array("[UNAVAILABLE]".utf8)
 
     private static func isUnavailable(_ value: [UInt8]) -> Bool { value.span.isKeyword("[UNAVAILABLE]", in: value.indices) }
 }
@@ -60,9 +66,7 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, text) = try Self.split(word)
-            guard let attribute = known.first(where: { name.span.isKeyword($0.word, in: name.indices) }) else {
-                throw .unknownAttribute
-            }
+            guard let attribute = XClientAttribute(name), known.contains(attribute) else { throw .unknownAttribute }
             guard let value = XText.decode(text), !value.isEmpty else { throw .value }
             self[attribute] = value
         }
@@ -73,8 +77,7 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, value) = try Self.split(word)
-            let attribute = XClientAttribute.allCases.first { name.span.isKeyword($0.word, in: name.indices) }
-            if let attribute { self[attribute] = value }
+            if let attribute = XClientAttribute(name) { self[attribute] = value }
         }
     }
 
@@ -130,25 +133,29 @@ enum SessionName {
 
 // MARK: Writing
 
-extension XClientAttributes {
-    /// What of these facts has an attribute. A client without an address is said to have none: to an upstream that
-    /// hears nothing it would still be the proxy, whose word for who the client is counts.
-    package init(_ facts: ClientFacts) {
-        self[.address] = facts.source?.address.xclientText ?? Self.unavailable
-        self[.port] = facts.source.map { Array("\($0.port)".utf8) } ?? Self.unavailable
-        self[.name] = facts.hostName
-        self[.destinationAddress] = facts.destination?.address.xclientText
-        self[.destinationPort] = facts.destination.map { Array("\($0.port)".utf8) }
-        self[.hopsLeft] = Array("\(facts.hopsLeft)".utf8)
-        self[.session] = facts.session
+extension XClientAttribute {
+    /// What these facts say of it; nil where that is nothing. A client without an address is said to have none: to an
+    /// upstream that hears nothing it would still be the proxy, whose word for who the client is counts.
+    func value(in facts: ClientFacts) -> [UInt8]? {
+        switch self {
+        case .address: facts.source?.address.xclientText ?? XClientAttributes.unavailable
+        case .port: facts.source.map { Array("\($0.port)".utf8) } ?? XClientAttributes.unavailable
+        case .name: facts.hostName
+        case .destinationAddress: facts.destination?.address.xclientText
+        case .destinationPort: facts.destination.map { Array("\($0.port)".utf8) }
+        case .hopsLeft: Array("\(facts.hopsLeft)".utf8)
+        case .session: facts.session
+        case .login, .proto, .helo, .forwarded: nil
+        }
     }
+}
 
-    /// The words of SMTP for those of the attributes that the upstream knows, in so many commands as their
-    /// length asks for. The address is in the last one: who has said it is a stranger (XCLIENT_README, note 1).
-    package func smtpCommands(known: [XClientAttribute]) -> [[UInt8]] {
+extension XClientAttributes {
+    /// The words of SMTP, in so many commands as their length asks for. The address is in the last one: who has said it is a stranger (XCLIENT_README, note 1).
+    package var smtpCommands: [[UInt8]] {
         var commands: [[UInt8]] = []
         var command: [UInt8] = []
-        for attribute in XClientAttribute.allCases where known.contains(where: { $0.rawValue == attribute.rawValue }) {
+        for attribute in XClientAttribute.allCases {
             guard let value = said(attribute) else { continue }
             let (name, text) = (attribute.word.utf8, XText.encode(value))
             let isFull = command.count + name.count + text.count + 2 > Self.maxCommandByteCount

@@ -10,6 +10,7 @@ package struct SMTP: MailProtocol {
     let policy: DialoguePolicy
     /// The words of `smtp_auth`.
     let auth: [String]
+    let greeting: [UInt8]
     /// The answer to HELO, and those to EHLO.
     let helloReply: [UInt8]
     let capabilities: SMTPCapabilityLists
@@ -22,6 +23,7 @@ package struct SMTP: MailProtocol {
         self.policy = policy
         let settings = settings[SMTPSettings.self]
         auth = settings.auth
+        greeting = SMTPReply.greeting(of: policy.serverName)
         helloReply = SMTPReply.line("250 ", policy.serverName)
         capabilities = SMTPCapabilityLists(settings, policy: policy)
         let xclient = (["XCLIENT"] + Self.knownAttributes.map(\.word)).joined(separator: " ")

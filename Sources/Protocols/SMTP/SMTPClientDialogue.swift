@@ -37,7 +37,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         mayClaim = start.believesClaims
     }
 
-    package func greeting(overTLS: Bool) -> [UInt8] { SMTPReply.greeting(of: server.policy.serverName) }
+    package func greeting(overTLS: Bool) -> [UInt8] { server.greeting }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         switch budget.admit(parse(input), invalid: SMTPReply.invalidCommand) {
@@ -171,7 +171,7 @@ package struct SMTPClientDialogue: ClientDialogue {
         client = SMTPClientWords(helo: all[.helo], speaksESMTP: all.speaksESMTP)
         mayClaim = !all.tells(.address)
         state = .idle
-        return (.adopt(claim, reply: SMTPReply.greeting(of: server.policy.serverName)), nil)
+        return (.adopt(claim, reply: server.greeting), nil)
     }
 
     private mutating func greet(_ name: [UInt8], with answer: [UInt8]) -> Decision {

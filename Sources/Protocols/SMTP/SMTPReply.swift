@@ -31,7 +31,8 @@ package struct SMTPReply: Equatable, Sendable {
     package private(set) var bytes: [UInt8] = []
 
     /// What the last line says behind its code.
-    package private(set) var text: [UInt8] = []
+    package var text: [UInt8] { Array(bytes[lastText]) }
+    private var lastText = 0..<0
 
     /// Where a reply stands after one more line.
     package enum Progress: Equatable, Sendable { case partial, whole, malformed, tooLong }
@@ -42,12 +43,13 @@ package struct SMTPReply: Equatable, Sendable {
     /// say yes and no.
     package mutating func add(_ line: Span<UInt8>) -> Progress {
         guard bytes.count + line.count <= Self.maxByteCount else { return .tooLong }
+        let start = bytes.count
         bytes += line.bytes(in: line.indices)
         guard case .complete(let parsed, _) = SMTPReplyLine.parse(line), code ?? parsed.code == parsed.code else {
             return .malformed
         }
         code = parsed.code
-        text = line.bytes(in: parsed.text)
+        lastText = (start + parsed.text.lowerBound)..<(start + parsed.text.upperBound)
         return parsed.isLast ? .whole : .partial
     }
 

@@ -4,7 +4,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private enum State: Sendable {
         /// These credentials make no login; nothing is said.
         case hopeless(UpstreamAction)
-        case awaitingReply(to: Purpose, soFar: SMTPReply, then: [Command])
+        case awaitingReply(to: Purpose)
         case decided
     }
 
@@ -39,6 +39,10 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     /// The client's own greeting, behind what is said of the client; nil where it is not told.
     private let clientHello: Command?
     private var state: State
+    /// The reply that is awaited, as far as it has come.
+    private var reply = SMTPReply()
+    /// What is to be said yet, the last first.
+    private var commands: [Command] = []
 
     /// - Parameter client: what the client has said of itself.
     package init(
@@ -49,7 +53,9 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         do throws(Obstacle) {
             // Whatever the upstream offers, what cannot be said at all is known now.
             clientHello = try script.clientHello()
-            state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: [try script.hello()] + (try script.login()))
+            commands = try script.login().reversed()
+            commands.append(try script.hello())
+            state = .awaitingReply(to: .connection)
         } catch {
             state = .hopeless(error.action)
         }
@@ -59,7 +65,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     package var activity: String {
         switch state {
         case .hopeless, .decided: Purpose.connection.activity
-        case .awaitingReply(let purpose, _, _): purpose.activity
+        case .awaitingReply(let purpose): purpose.activity
         }
     }
 
@@ -69,17 +75,15 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
             return UpstreamStep(byteCount: 0, action)
         case .decided:
             return UpstreamStep(byteCount: input.count, .failed(reply: []))
-        case .awaitingReply(let purpose, var reply, let commands):
+        case .awaitingReply(let purpose):
             guard let line = input.line() else {
                 let isTooLong = reply.bytes.count + input.count > SMTPReply.maxByteCount
                 return UpstreamStep(byteCount: 0, isTooLong ? .tooLong : .awaitInput)
             }
             let action: UpstreamAction
             switch reply.add(input.extracting(0..<line.end)) {
-            case .partial:
-                state = .awaitingReply(to: purpose, soFar: reply, then: commands)
-                action = .skip
-            case .whole: action = advance(from: purpose, on: reply, to: commands)
+            case .partial: action = .skip
+            case .whole: action = advance(from: purpose)
             case .malformed: action = decide(.failed(reply: reply.bytes))
             case .tooLong: action = decide(.tooLong)
             }
@@ -87,25 +91,25 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         }
     }
 
-    private mutating func advance(
-        from purpose: Purpose, on reply: SMTPReply, to commands: [Command]
-    ) -> UpstreamAction {
+    private mutating func advance(from purpose: Purpose) -> UpstreamAction {
         switch (purpose, reply.code ?? 0) {
         case (.recipient, _):
             return decide(.accepted(reply: reply.bytes))
         case (.hello, 250):
             do throws(Obstacle) {
                 let introduction = try script.introduction(to: reply)
-                let hello = introduction.isEmpty ? nil : clientHello
-                return proceed(to: introduction + (hello.map { [$0] } ?? []) + commands)
+                if let clientHello, !introduction.isEmpty { commands.append(clientHello) }
+                commands += introduction.reversed()
+                return proceed()
             } catch {
                 return decide(error.action)
             }
         case (.connection, 220), (.xclient, 220), (.xclient, 250), (.clientHello, 250),
             (.sender, 250), (.plain, 235), (.token, 235):
-            return proceed(to: commands)
+            return proceed()
         case (.token(let login), 334):
-            state = .awaitingReply(to: .explanation(saslError: reply.text), soFar: SMTPReply(), then: [])
+            state = .awaitingReply(to: .explanation(saslError: reply.text))
+            (reply, commands) = (SMTPReply(), [])
             return .send(login.answerToError)
         case (.plain, 500...599), (.token, 500...599):
             return decide(.refused(reply: reply.bytes, saslError: nil))
@@ -116,9 +120,10 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         }
     }
 
-    private mutating func proceed(to commands: [Command]) -> UpstreamAction {
-        guard let next = commands.first else { return decide(.accepted(reply: SMTPReply.authenticated)) }
-        state = .awaitingReply(to: next.purpose, soFar: SMTPReply(), then: Array(commands.dropFirst()))
+    private mutating func proceed() -> UpstreamAction {
+        guard let next = commands.popLast() else { return decide(.accepted(reply: SMTPReply.authenticated)) }
+        state = .awaitingReply(to: next.purpose)
+        reply = SMTPReply()
         return .send(next.line)
     }
 
@@ -174,24 +179,24 @@ extension SMTPUpstreamDialogue {
         func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
             guard policy.sendsXCLIENT else { return [] }
             let listed = offer.parameters(of: "XCLIENT") ?? []
-            let known = XClientAttribute.allCases.filter { attribute in
-                listed.contains { $0.span.isKeyword(attribute.word, in: $0.indices) }
-            }
-            let commands = attributes.smtpCommands(known: listed.isEmpty ? [.address, .login, .name] : known)
-            return try commands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
+            let known = listed.isEmpty ? [.address, .login, .name] : listed.compactMap { XClientAttribute($0) }
+            return try attributes(known).smtpCommands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
         }
 
-        private var attributes: XClientAttributes {
-            var attributes = XClientAttributes(route.client)
-            if !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides {
-                attributes[.login] = credentials.login
-            }
-            if let helo = client.helo {
-                attributes[.helo] = helo
-                attributes[.proto] = Array((client.speaksESMTP ? "ESMTP" : "SMTP").utf8)
+        private func attributes(_ known: [XClientAttribute]) -> XClientAttributes {
+            var attributes = XClientAttributes()
+            for attribute in known {
+                attributes[attribute] = switch attribute {
+                case .login: tellsLogin ? credentials.login : nil
+                case .helo: client.helo
+                case .proto: client.helo.map { _ in Array((client.speaksESMTP ? "ESMTP" : "SMTP").utf8) }
+                default: attribute.value(in: route.client)
+                }
             }
             return attributes
         }
+
+        private var tellsLogin: Bool { !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides }
 
         func login() throws(Obstacle) -> [Command] {
             if let envelope = credentials.envelope {
