@@ -44,7 +44,10 @@ import Telemetry
     var hasRoom: Bool { roomToMake > 0 }
 
     /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
-    var isNearlyFull: Bool { roomToMake < connectionLimit / 8 }
+    var isNearlyFull: Bool { shortage > 0 }
+
+    /// For how many fewer than an eighth of all connections there is room.
+    var shortage: Int { max(0, connectionLimit / 8 - roomToMake) }
 
     func giveBackConnection() { connectionCount -= 1 }
 
