@@ -384,7 +384,7 @@ import Telemetry
     // MARK: Another binary
 
     /// Whether neither a new binary runs, nor the old one may still go on.
-    private var isOnlyBinary: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
+    private var isOnlyBinary: Bool { upgrade == nil && !inheritance.hasOldBinary }
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")
