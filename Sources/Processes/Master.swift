@@ -166,6 +166,9 @@ import Telemetry
                 worker.isReady = true
                 settle()
             case .leaving: replaceLeaving(worker)
+            case .unable:
+                worker.declineToStandIn { [unowned self] in arrangeWorkers() }
+                arrangeWorkers()
             case .quit, .terminate, .reopen, .standIn, .stepBack, nil: break
             }
             if isClosed { worker.channel.close() }

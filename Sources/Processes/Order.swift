@@ -14,4 +14,6 @@ enum Order: UInt8 {
     case ready = 0x72
     /// Worker to master: it accepts nothing more, and leaves when its last session has ended.
     case leaving = 0x6C
+    /// Worker to master: it cannot stand in, for want of a descriptor.
+    case unable = 0x75
 }

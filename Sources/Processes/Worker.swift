@@ -89,19 +89,30 @@ import Telemetry
             case .quit: quit()
             case .terminate: isDone = true
             case .reopen: reopen()
-            case .standIn: passed.map(standIn)
+            case .standIn: standIn(at: passed)
             case .stepBack: acceptor?.stepBack()
-            case .ready, .leaving, .some(nil): break
+            case .ready, .leaving, .unable, .some(nil): break
             case nil: return
             }
         }
     }
 
     /// Accepts for a worker that is not there, until it is.
-    private func standIn(at door: EventSource) {
-        guard !isLeaving, let acceptor, let entrance = cycle.entrances.first(where: { $0.address == door.localAddress }) else { return }
-        do throws(KernelError) { try acceptor.open(door, for: entrance, as: .guest) } catch { cycle.log.write(.alert, error) }
+    /// - Parameter door: nil where this process had no descriptor left for it.
+    private func standIn(at door: EventSource?) {
+        guard !isLeaving, let acceptor else { return }
+        guard let door else {
+            cycle.log.write(.crit, "no descriptor is left to accept for another worker process")
+            return declineToStandIn()
+        }
+        guard let entrance = cycle.entrances.first(where: { $0.address == door.localAddress }) else { return }
+        do throws(KernelError) { try acceptor.open(door, for: entrance, as: .guest) } catch {
+            cycle.log.write(.alert, error)
+            declineToStandIn()
+        }
     }
+
+    private func declineToStandIn() { _ = channel?.send(message: Order.unable.rawValue) }
 
     private func hearSignals() {
         while let received = signals.next() {

@@ -196,6 +196,28 @@ import Testing
         try greetEverybody(at: port)
     }
 
+    @Test func `a worker without descriptors accepts for another as soon as it has some`() throws {
+        let (port, brake) = (try Ports.free(), try Brake())
+        let server = try ServerUnderTest(
+            configuration: file(workers: 2, main: "worker_rlimit_nofile 30; \(brake.settings)", "listen 127.0.0.1:\(port) reuseport;"),
+            program: brake.program)
+        let workers = try server.awaitWorkers(2)
+        try server.awaitLog("sched_setaffinity() failed", count: 2)
+        var clients: [LineClient] = []
+        try eventually("a worker without descriptors") {
+            clients.append(try LineClient(port))
+            return server.log.contains("[crit] \(workers[0].pid)#")
+        }
+        brake.pull()
+        workers[1].signal(SIGTERM)
+        let absent = try brake.hold(of: server, after: 2)
+        try server.awaitLog("[crit] \(workers[0].pid)#\(workers[0].pid): no descriptor is left to accept for another worker process")
+        clients.removeAll()
+        for _ in 0..<40 { try LineClient(port).expect("* OK IMAP4 ready") }
+        #expect(absent.status("State")?.hasPrefix("T") == true)
+        absent.signal(SIGCONT)
+    }
+
     /// As many clients as find every socket of a port.
     private func greetEverybody(at port: UInt16) throws {
         let clients = try (0..<40).map { _ in try LineClient(port) }
