@@ -14,6 +14,7 @@ import Telemetry
     private var cycle: Cycle
     private var acceptor: Acceptor?
     private let shutdownTimer = LoopTimer()
+    private var hasAskedToLeave = false
     private var isLeaving = false
     private var isDone = false
     /// What a process that is its own master does on HUP.
@@ -120,7 +121,7 @@ import Telemetry
             cycle.log.write(.notice, received.description + words)
             switch reaction {
             case .terminate: terminate()
-            case .quit: quit()
+            case .quit: askToLeave()
             case .reopen: reopen()
             case .reconfigure: adoptNext()
             case .ignore: break
@@ -151,11 +152,17 @@ import Telemetry
         isDone = true
     }
 
+    /// Whoever tells one worker to leave sees to nothing else. The master does, and until it agrees clients are let
+    /// in: while it moves to other addresses, there may be nobody else to do so. Told again, a worker leaves at once.
+    private func askToLeave() {
+        guard !isLeaving, !hasAskedToLeave, let channel, channel.send(message: Order.leaving.rawValue) else { return quit() }
+        hasAskedToLeave = true
+    }
+
     /// Accepts nothing more. Sessions go on until they end, or `worker_shutdown_timeout` ends them.
     private func quit() {
         guard !isLeaving else { return }
         isLeaving = true
-        _ = channel?.send(message: Order.leaving.rawValue)
         whenLeaving?()
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")

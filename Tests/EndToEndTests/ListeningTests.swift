@@ -218,6 +218,33 @@ import Testing
         absent.signal(SIGCONT)
     }
 
+    @Test func `a worker told to leave while its address moves lets in who comes there`() throws {
+        let (port, other, brake) = (try Ports.free(), try Ports.free(), try Brake())
+        let server = try ServerUnderTest(
+            configuration: file(main: brake.settings, "listen 127.0.0.1:\(port);"), program: brake.program)
+        let old = try #require(try server.awaitWorkers(1).first)
+        try server.rewrite(file(main: brake.settings, "listen 127.0.0.1:\(other);"))
+        brake.pull()
+        server.signal(SIGHUP)
+        let incoming = try brake.hold(of: server, after: 1)
+        // The master learns at once that the one leaves, and that the other has come.
+        server.signal(SIGSTOP)
+        old.signal(SIGQUIT)
+        try server.awaitLog("\(old.pid)#\(old.pid): signal 3 (SIGQUIT) received")
+        let waiting = try LineClient(port)
+        incoming.signal(SIGCONT)
+        try eventually("a worker that waits for clients") {
+            incoming.title.hasSuffix(": worker process") && incoming.status("State")?.hasPrefix("S") == true
+        }
+        server.signal(SIGCONT)
+        try waiting.expect("* OK IMAP4 ready")
+        // Until the old address has gone, there is somebody who serves it.
+        try server.awaitLog("start worker process ", count: 3)
+        waiting.close()
+        try eventually("the new configuration alone") { server.workers == [incoming] }
+        try LineClient(other).expect("* OK IMAP4 ready")
+    }
+
     /// As many clients as find every socket of a port.
     private func greetEverybody(at port: UInt16) throws {
         let clients = try (0..<40).map { _ in try LineClient(port) }
