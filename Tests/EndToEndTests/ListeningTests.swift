@@ -218,29 +218,37 @@ import Testing
         absent.signal(SIGCONT)
     }
 
-    @Test func `a worker told to leave while its address moves lets in who comes there`() throws {
+    @Test(arguments: [true, false])
+    func `a worker told to leave while its address moves lets in who comes there`(_ isToldFirst: Bool) throws {
         let (port, other, brake) = (try Ports.free(), try Ports.free(), try Brake())
         let server = try ServerUnderTest(
             configuration: file(main: brake.settings, "listen 127.0.0.1:\(port);"), program: brake.program)
         let old = try #require(try server.awaitWorkers(1).first)
+        let session = try LineClient(port)
+        try session.expect("* OK IMAP4 ready")
         try server.rewrite(file(main: brake.settings, "listen 127.0.0.1:\(other);"))
         brake.pull()
         server.signal(SIGHUP)
         let incoming = try brake.hold(of: server, after: 1)
-        // The master learns at once that the one leaves, and that the other has come.
+        // One that greets has told its master that it accepts.
+        let letGo = {
+            incoming.signal(SIGCONT)
+            try eventually("a new address") { try? LineClient(other) }.expect("* OK IMAP4 ready")
+        }
+        // The master learns of both at once, in this order.
         server.signal(SIGSTOP)
+        if !isToldFirst { try letGo() }
         old.signal(SIGQUIT)
         try server.awaitLog("\(old.pid)#\(old.pid): signal 3 (SIGQUIT) received")
+        old.signal(SIGALRM)
+        try server.awaitLog("\(old.pid)#\(old.pid): signal 14 (SIGALRM) received")
         let waiting = try LineClient(port)
-        incoming.signal(SIGCONT)
-        try eventually("a worker that waits for clients") {
-            incoming.title.hasSuffix(": worker process") && incoming.status("State")?.hasPrefix("S") == true
-        }
+        if isToldFirst { try letGo() }
         server.signal(SIGCONT)
         try waiting.expect("* OK IMAP4 ready")
-        // Until the old address has gone, there is somebody who serves it.
-        try server.awaitLog("start worker process ", count: 3)
-        waiting.close()
+        // Until the old address has gone, somebody is to serve it.
+        if isToldFirst { try server.awaitLog("start worker process ", count: 3) }
+        for client in [session, waiting] { client.close() }
         try eventually("the new configuration alone") { server.workers == [incoming] }
         try LineClient(other).expect("* OK IMAP4 ready")
     }
