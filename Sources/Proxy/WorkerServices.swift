@@ -43,11 +43,14 @@ import Telemetry
 
     var hasRoom: Bool { roomToMake > 0 }
 
-    /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
+    /// An eighth of all connections: few enough to be spared, and enough to get by with for a while.
+    var smallShare: Int { connectionLimit / 8 }
+
+    /// Whether there is room for no more than a few connections: time to leave new ones to others.
     var isNearlyFull: Bool { shortage > 0 }
 
-    /// For how many fewer than an eighth of all connections there is room.
-    var shortage: Int { max(0, connectionLimit / 8 - roomToMake) }
+    /// For how many fewer than these few there is room.
+    var shortage: Int { max(0, smallShare - roomToMake) }
 
     func giveBackConnection() { connectionCount -= 1 }
 

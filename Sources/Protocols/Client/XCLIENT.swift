@@ -26,6 +26,8 @@ package struct XClientAttributes: Sendable, Equatable {
     /// Puts what another command says in the place of what this one does.
     package mutating func add(_ others: XClientAttributes) { values.merge(others.values) { $1 } }
 
+    private static let unavailable = Array("[UNAVAILABLE]".utf8)
+
     private static func isUnavailable(_ value: [UInt8]) -> Bool { value.span.isKeyword("[UNAVAILABLE]", in: value.indices) }
 }
 
@@ -108,11 +110,11 @@ enum SessionName {
 // MARK: Writing
 
 extension XClientAttributes {
-    /// What of these facts has an attribute.
+    /// What of these facts has an attribute. A client without an address is said to have none: to an upstream that
+    /// hears nothing it would still be the proxy, whose word for who the client is counts.
     package init(_ facts: ClientFacts) {
-        guard let source = facts.source else { return }
-        values[.address] = source.address.xclientText
-        values[.port] = Array("\(source.port)".utf8)
+        values[.address] = facts.source?.address.xclientText ?? Self.unavailable
+        values[.port] = facts.source.map { Array("\($0.port)".utf8) } ?? Self.unavailable
         values[.name] = facts.hostName
         values[.destinationAddress] = facts.destination?.address.xclientText
         values[.destinationPort] = facts.destination.map { Array("\($0.port)".utf8) }

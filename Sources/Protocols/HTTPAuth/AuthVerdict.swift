@@ -59,7 +59,9 @@ extension AuthResponse.Verdict {
 
     private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {
         let text = bytes.extracting(range)
-        if let address = ServerLiteral.parse(text) { return HTTPText(text, address).array }
+        let isBracketed = text.count > 2 && text[0] == UInt8(ascii: "[") && text[text.count - 1] == UInt8(ascii: "]")
+        let literal = isBracketed ? text.extracting(1..<text.count - 1) : text
+        if let address = InternetAddress(literal), address.isIPv6 || !isBracketed { return literal.bytes() }
         guard ServerName.isOne(text) else { throw Fault("sent invalid server address:\"\(string(range, bytes))\"") }
         return text.bytes()
     }

@@ -160,7 +160,7 @@ extension SMTPUpstreamDialogue {
         /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
         ///   lists none is told what nginx tells every upstream.
         func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT, route.client.source != nil else { return [] }
+            guard policy.sendsXCLIENT else { return [] }
             let listed = offer.parameters(of: "XCLIENT") ?? []
             let known = XClientAttribute.allCases.filter { attribute in
                 listed.contains { $0.span.isKeyword(attribute.rawValue, in: $0.indices) }

@@ -52,9 +52,10 @@ extension Session {
         among authServers: [AuthServer], _ failure: inout SessionFailure?
     ) async throws(SessionFailure) -> [Candidate] {
         var (up, down): ([Candidate], [Candidate]) = ([], [])
-        let patience = authServers.count > 1 ? Self.connectPatience : nil
-        for authServer in authServers {
-            switch try await addresses(of: authServer.host, within: patience) {
+        let patience = authServers.count > 1 ? Self.connectPatience : server.resolverTimeout
+        let found = try await addresses(of: authServers.map(\.host), within: patience)
+        for (authServer, addresses) in zip(authServers, found) {
+            switch addresses {
             case .success(let addresses):
                 for address in addresses {
                     let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
