@@ -45,6 +45,8 @@ import Telemetry
         mutating func noteLull() { if !isFlood { fullReads = 0 } }
     }
 
+    /// In the worker's list.
+    var place = -1
     private let worker: WorkerServices
     private let log: ErrorLog
     private let context: LogContext

@@ -8,6 +8,11 @@ extension Session {
     /// How long name servers are waited for where it is known from before where a host was.
     private static let patienceWithKnownHost = Duration.seconds(1)
 
+    /// Where a host is, if that is known without asking anybody.
+    func fixedAddresses(of host: Host) -> [SocketAddress]? {
+        (host.isInDNS && server.resolver != nil) || host.addresses.isEmpty ? nil : host.addresses
+    }
+
     /// Where a host is: as name servers say, if the server has any and the host is theirs to know. Where they
     /// cannot tell, it is where it was.
     func addresses(of host: Host) async throws(SessionFailure) -> FoundAddresses {
