@@ -308,10 +308,12 @@ import Telemetry
 
     /// Workers of the old generation are needed too, as long as nobody knows whether the new one can serve.
     private func startAgain(_ index: Int, of generation: Int, afterFailures failures: Int) {
-        guard case .serving = phase else { return }
-        for serving in [(cycle, self.generation), outgoing].compactMap(\.self) where serving.1 == generation {
-            startWorker(index, of: serving, afterFailures: failures)
-        }
+        guard case .serving = phase, let serving = generationServing(as: generation) else { return }
+        startWorker(index, of: serving, afterFailures: failures)
+    }
+
+    private func generationServing(as number: Int) -> Generation? {
+        number == generation ? (cycle, generation) : outgoing.flatMap { $0.1 == number ? $0 : nil }
     }
 
     private var respawns: [Respawn] = []
