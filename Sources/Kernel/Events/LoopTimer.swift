@@ -32,8 +32,7 @@ extension Duration {
 
     var inNanoseconds: Int {
         // One division of the processor's, where `components` takes several of 128 bits each.
-        if self > Self.longest { return Self.longest.inNanoseconds }
-        let magnitude = (self < .zero ? .zero - self : self).attoseconds.magnitude
+        let magnitude = min(self < .zero ? .zero - self : self, Self.longest).attoseconds.magnitude
         let (quotient, _) = UInt64(1_000_000_000).dividingFullWidth(
             (high: UInt64(truncatingIfNeeded: magnitude >> 64), low: UInt64(truncatingIfNeeded: magnitude)))
         return self < .zero ? -Int(quotient) : Int(quotient)
@@ -69,7 +68,7 @@ extension Duration {
     /// Takes out the first timer whose moment is not after `now`.
     mutating func popExpired(at now: Int) -> LoopTimer? {
         while let first = heap.first, first.turn <= now {
-            if first.deadline <= now {
+            if first.turn == first.deadline {
                 remove(first)
                 return first
             }

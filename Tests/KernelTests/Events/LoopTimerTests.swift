@@ -36,6 +36,53 @@ import Testing
         }
     }
 
+    /// Microseconds at which each of three timers is started, and started anew without a pause between.
+    @Test(arguments: [
+        ([[100], [500, 1500], [1000]], [0, 2, 1]),
+        ([[100, 1500], [100, 1000], [100, 500]], [2, 1, 0]),
+        ([[1500, 100], [500, 2000, 1000], [100, 500]], [0, 2, 1]),
+        ([[100, 200, 300, 400, 1500], [600], [1000, 800]], [1, 2, 0]),
+    ])
+    func `a timer started anew fires once and at its last moment, put off or brought forward`(
+        _ starts: [[Int]], _ order: [Int]
+    ) throws {
+        // The loop that has slept past all of them fires them in the same order.
+        for sleepsLong in [false, true] {
+            try onLoop {
+                var fired: [Int] = []
+                var isEarly = false
+                let end = LoopTimer()
+                let timers = starts.enumerated().map { (index, moments) in
+                    let timer = LoopTimer()
+                    timer.action = {
+                        fired.append(index)
+                        if LoopActor.loop.nanoseconds < timer.deadline { isEarly = true }
+                    }
+                    for moment in moments { timer.start(after: .microseconds(moment)) }
+                    return timer
+                }
+                var isOver = false
+                end.action = { isOver = true }
+                end.start(after: .microseconds(2500))
+                if sleepsLong { LoopActor.loop.letPass(.seconds(1)) }
+                try runLoop { isOver }
+                #expect(fired == order && !isEarly && timers.allSatisfy { !$0.isRunning })
+            }
+        }
+    }
+
+    private static let durations: [(Duration, Int)] = [
+        (.zero, 0), (.nanoseconds(1), 1), (.milliseconds(1500), 1_500_000_000),
+        (.seconds(365 * 86_400), 31_536_000_000_000_000), (.nanoseconds(-1), -1), (.seconds(-2), -2_000_000_000),
+        (Duration(secondsComponent: 0, attosecondsComponent: 1_999_999_999), 1),
+        (.seconds(Int64.max), 4_294_967_296_000_000_000), (.seconds(Int64.min), -4_294_967_296_000_000_000),
+    ]
+
+    @Test(arguments: durations)
+    func `a duration is so many whole nanoseconds, and not more than anybody lives to see`(_ duration: Duration, _ count: Int) {
+        #expect(duration.inNanoseconds == count)
+    }
+
     @Test func `any timer can be taken out of many`() throws {
         try onLoop {
             var fired: Set<Int> = []
