@@ -49,6 +49,10 @@ import TLS
     /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
     var isPlain: Bool { tls == nil }
 
+    /// Has the loop report this connection when so many bytes have come, and not before. Where that is one, what has
+    /// come already is to be read now.
+    func reportReadable(from byteCount: Int) { source.reportReadable(from: byteCount) }
+
     /// Reads into an empty pipe.
     func receive(into pipe: Pipe) -> Transfer { noting(pipe.fill(from: source)) }
 

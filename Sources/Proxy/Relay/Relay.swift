@@ -11,10 +11,12 @@ import Telemetry
     /// more of them at once.
     private static let readsPerTurn = 8
     private static let bytesPerTurn = readsPerTurn * SharedBuffer.byteCount
-    /// After how many reads in a row that filled the buffer a direction is a flood, and how little one brings that
-    /// ends it.
-    private static let readsToFlood = 2
+    /// How much makes a direction a flood that comes in large pieces and without an answer, and how little one brings
+    /// that ends it.
+    private static let flood = 2 * SharedBuffer.byteCount
     private static let ebb = SharedBuffer.byteCount / 4
+    /// How long a flood may gather to a wave that fills a pipe.
+    static let waveDuration = Duration.milliseconds(1)
 
     /// One direction: where bytes come from, where they go, and what is stuck in between.
     @LoopActor private struct Flow: ~Copyable {
@@ -23,8 +25,10 @@ import Telemetry
         var stuck: ByteQueue
         /// What bytes go through instead, during a flood and only from when some come until they are gone.
         var pipe: Pipe?
-        /// How many reads in a row have filled the buffer.
-        var fullReads = 0
+        /// How much has come in large pieces, without an answer.
+        var run = 0
+        /// The loop reports `from` only when much has come.
+        var isGathering = false
         /// `from` has ended its sending.
         var hasEnded = false
         /// All that it has sent has been passed on to `to`.
@@ -32,17 +36,18 @@ import Telemetry
         /// And `to` knows that it was all.
         var isEndPassedOn = false
 
-        var isFlood: Bool { fullReads >= Relay.readsToFlood && from.isPlain && to.isPlain }
+        var isFlood: Bool { run >= Relay.flood && from.isPlain && to.isPlain }
         /// Whether what was read has yet to be passed on.
         var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
 
         /// Learns from a read how much flows.
-        mutating func note(_ count: Int) {
-            if isFlood ? count < Relay.ebb : count < SharedBuffer.byteCount { fullReads = 0 } else { fullReads += 1 }
-        }
+        mutating func note(_ count: Int) { run = count < Relay.ebb ? 0 : run + count }
 
-        /// Nothing has come. A flood comes in waves, and goes on with the next.
-        mutating func noteLull() { if !isFlood { fullReads = 0 } }
+        /// The other side has spoken. A flood goes on behind that, but nothing becomes one by many questions.
+        mutating func noteAnswer() { if !isFlood { run = 0 } }
+
+        /// Whether to wait for more to come than a little is worth while.
+        var canGather: Bool { isFlood && !from.isReadable && !isStuck && !hasEnded }
     }
 
     private let worker: WorkerServices
@@ -53,8 +58,11 @@ import Telemetry
     private var fromUpstream: Flow
     private let inactivityLimit: Duration
     private let halfCloseLimit: Duration
+    private let waveDuration: Duration
     private var lastActivity: Duration
     private let timer = LoopTimer()
+    /// Runs while a flood gathers.
+    private var waveTimer: LoopTimer?
     private var isScheduled = false
     /// The shorter limit is in force.
     private var isHurried = false
@@ -64,17 +72,19 @@ import Telemetry
     ///   - toClient: what the client is told of its login.
     ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
     ///   - halfCloseLimit: the same once one side has ended its sending.
+    ///   - waveDuration: how long a flood may gather.
     ///   - places: where limits have counted the session, until the relay ends.
     init(
         client: Connection, upstream: Connection, toUpstream: ByteQueue, toClient: ByteQueue,
-        inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext,
-        places: CountedPlaces
+        inactivityLimit: Duration, halfCloseLimit: Duration, waveDuration: Duration = waveDuration,
+        worker: WorkerServices, log: ErrorLog, context: LogContext, places: CountedPlaces
     ) {
         self.worker = worker
         self.log = log
         self.context = context
         self.places = places
         self.inactivityLimit = inactivityLimit
+        self.waveDuration = waveDuration
         self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
         fromClient = Flow(from: client, to: upstream, stuck: toUpstream)
         fromUpstream = Flow(from: upstream, to: client, stuck: toClient)
@@ -95,8 +105,8 @@ import Telemetry
 
     /// Moves what can be moved, both ways.
     private func pump() {
-        advance(&fromClient)
-        advance(&fromUpstream)
+        if advance(&fromClient) { fromUpstream.noteAnswer() }
+        if advance(&fromUpstream) { fromClient.noteAnswer() }
         if fromClient.isDone && fromUpstream.isDone { return finish() }
         passOnEnd(of: &fromClient)
         passOnEnd(of: &fromUpstream)
@@ -107,31 +117,71 @@ import Telemetry
         if canGoOn(fromClient) || canGoOn(fromUpstream) { scheduleNextTurn() }
     }
 
-    private func advance(_ flow: inout Flow) {
-        defer { if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) } }
+    /// - Returns: whether `from` has said anything.
+    private func advance(_ flow: inout Flow) -> Bool {
+        let byteCount = move(&flow)
+        if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) }
+        if byteCount > 0 && flow.canGather { gather(&flow) }
+        return byteCount > 0
+    }
+
+    /// - Returns: how much `from` has said.
+    private func move(_ flow: inout Flow) -> Int {
         var byteCount = 0
         for _ in 0..<Self.readsPerTurn where !flow.isDone && byteCount < Self.bytesPerTurn {
             deliverStuck(&flow)
-            guard !flow.isStuck, !flow.isDone else { return }
+            guard !flow.isStuck, !flow.isDone else { break }
             if flow.hasEnded {
                 flow.isDone = true
-                return
+                break
             }
-            guard flow.from.isReadable else { return }
-            if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
-            switch flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer) {
+            guard flow.from.isReadable else { break }
+            switch receive(&flow) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
                 byteCount += count
                 flow.note(count)
                 if flow.pipe == nil { forward(count, in: &flow) }
-            case .wouldBlock: return flow.noteLull()
+            case .wouldBlock: return byteCount
             case .closed: flow.hasEnded = true
             case .failed:
                 flow.hasEnded = true
                 report(flow.from.breakage)
             }
         }
+        return byteCount
+    }
+
+    /// Reads into a pipe in a flood, and into the worker's buffer otherwise.
+    private func receive(_ flow: inout Flow) -> Transfer {
+        if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
+        return flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer)
+    }
+
+    // MARK: Waves
+
+    /// Whoever sends much sends it bit by bit. To be woken for each would cost more than to hand it on, so that it is
+    /// left to gather, for a while: the last of it may be little.
+    private func gather(_ flow: inout Flow) {
+        guard !flow.isGathering else { return }
+        flow.isGathering = true
+        flow.from.reportReadable(from: Pipe.byteCount)
+        let timer = waveTimer ?? LoopTimer { [unowned self] in endWave() }
+        waveTimer = timer
+        if !timer.isRunning { timer.start(after: waveDuration) }
+    }
+
+    /// Passes on what has gathered, however little it is.
+    private func endWave() {
+        stopGathering(&fromClient)
+        stopGathering(&fromUpstream)
+        pump()
+    }
+
+    private func stopGathering(_ flow: inout Flow) {
+        guard flow.isGathering else { return }
+        flow.isGathering = false
+        flow.from.reportReadable(from: 1)
     }
 
     /// A connection that breaks ends like one that is ended, but for a word in the log.
@@ -240,6 +290,7 @@ import Telemetry
         if let activity { context.activity = activity }
         log.write(.info, message, reason: reason, context: context)
         timer.stop()
+        waveTimer?.stop()
         giveBackPipe(of: &fromClient)
         giveBackPipe(of: &fromUpstream)
         fromClient.from.close()

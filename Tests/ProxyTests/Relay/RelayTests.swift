@@ -20,11 +20,12 @@ import Testing
 
         init(
             toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
-            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0
+            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil
         ) throws {
             worker = try .withRoom(for: 2 + pipes * Pipe.descriptorCount)
             for _ in 0..<2 { #expect(worker.takeConnection()) }
-            clientPair = try WatchedPair(Recorder())
+            // Only TCP lets anything gather.
+            clientPair = try WatchedPair(Recorder(), overTCP: waveDuration != nil)
             upstreamPair = try WatchedPair(Recorder())
             let log = ErrorLog([.init(file: try LogFile.open(Workspace.here().file("relay.log")), level: .info)])
             var first = (ByteQueue(), ByteQueue())
@@ -34,8 +35,8 @@ import Testing
             try runLoop { clientNear.isWritable && upstreamNear.isWritable }
             relay = Relay(
                 client: Connection(clientNear), upstream: Connection(upstreamNear), toUpstream: first.0, toClient: first.1,
-                inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, worker: worker, log: log,
-                context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"), places: CountedPlaces())
+                inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, waveDuration: waveDuration ?? Relay.waveDuration,
+                worker: worker, log: log, context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"), places: CountedPlaces())
             worker.whenEmpty = { [unowned self] in ends += 1 }
             relay.begin()
         }
@@ -73,6 +74,17 @@ import Testing
             }
             return bytes
         }
+
+        /// Runs the loop until so many pieces have gone from here to there, one after the other.
+        func pour(_ count: Int, from source: EventSource, to target: EventSource) throws {
+            for _ in 0..<count {
+                #expect(source.sayOnce(Self.piece) == Self.piece.count)
+                #expect(try hear(target, Self.piece.count).count == Self.piece.count)
+            }
+        }
+
+        /// What goes in one packet, and four of which make a flood.
+        static let piece = [UInt8](repeating: 0x78, count: 40_000)
 
         /// How many bytes wait in the kernel to be read at the near end.
         func waiting(at source: EventSource) -> Int {
@@ -160,6 +172,45 @@ import Testing
             // And without one, it goes on.
             bench.client.say("more")
             #expect(try bench.hear(bench.upstream, 4) == Array("more".utf8))
+            bench.relay.cutOff()
+        }
+    }
+
+    enum Release: CaseIterable { case more, time, end }
+
+    @Test(arguments: Release.allCases)
+    func `what a flood brings gathers, until it is much, or has waited, or is the last`(_ release: Release) throws {
+        try onLoop {
+            let bench = try Bench(inactivityLimit: .seconds(7200), pipes: 1, waveDuration: .seconds(3600))
+            try bench.pour(4, from: bench.client, to: bench.upstream)
+            bench.client.say("little")
+            for _ in 0..<3 { try takeTurn() }
+            #expect(bench.upstream.hear().bytes == [])
+            var expected = 6
+            switch release {
+            case .time: LoopActor.loop.letPass(.seconds(3600))
+            case .end: bench.client.endSending()
+            case .more:
+                while expected < Pipe.byteCount {
+                    expected += bench.client.sayOnce(Bench.piece)
+                    try takeTurn()
+                }
+            }
+            #expect(try bench.hear(bench.upstream, expected).count == expected)
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test func `a row of questions, with an answer to each, is no flood`() throws {
+        try onLoop {
+            let bench = try Bench(pipes: 1, waveDuration: .seconds(3600))
+            for _ in 0..<5 {
+                bench.client.say("?")
+                #expect(try bench.hear(bench.upstream, 1).count == 1)
+                try bench.pour(2, from: bench.upstream, to: bench.client)
+            }
+            // No pipe has been asked for.
+            #expect(bench.worker.room == Pipe.descriptorCount)
             bench.relay.cutOff()
         }
     }
