@@ -53,8 +53,8 @@ import TLS
     /// come already is to be read now.
     func reportReadable(from byteCount: Int) { source.reportReadable(from: byteCount) }
 
-    /// Reads into an empty pipe.
-    func receive(into pipe: Pipe) -> Transfer { noting(pipe.fill(from: source)) }
+    /// Reads into an empty pipe. Nil where the kernel does not do that.
+    func receive(into pipe: Pipe) -> Transfer? { pipe.fill(from: source).map(noting) }
 
     /// Writes as much of a pipe as is taken.
     func send(from pipe: Pipe) -> Transfer { noting(pipe.drain(into: source)) }

@@ -155,7 +155,12 @@ import Telemetry
     /// Reads into a pipe in a flood, and into the worker's buffer otherwise.
     private func receive(_ flow: inout Flow) -> Transfer {
         if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
-        return flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer)
+        if let pipe = flow.pipe {
+            if let transfer = flow.from.receive(into: pipe) { return transfer }
+            giveBackPipe(of: &flow)
+            worker.giveUpPipes()
+        }
+        return flow.from.receive(into: worker.buffer)
     }
 
     // MARK: Waves
