@@ -53,6 +53,9 @@ import TLS
     /// come already is to be read now.
     func reportReadable(from byteCount: Int) { source.reportReadable(from: byteCount) }
 
+    /// Has the next read look whether anything has come that no event has told of yet.
+    func presumeReadable() { source.isReadable = true }
+
     /// Reads into an empty pipe. Nil where the kernel does not do that.
     func receive(into pipe: Pipe) -> Transfer? { pipe.fill(from: source).map(noting) }
 

@@ -15,6 +15,9 @@ import Telemetry
     /// that ends it.
     private static let flood = 2 * SharedBuffer.byteCount
     private static let ebb = SharedBuffer.byteCount / 4
+    /// What a client may have said last that awaits an answer and says no more: a line of POP3 or SMTP (RFC 5321, section
+    /// 4.5.3.1.4), or of IMAP that is no longer.
+    private static let line = 512
     /// How long a flood may gather to a wave that fills a pipe.
     static let waveDuration = Duration.milliseconds(1)
 
@@ -27,6 +30,8 @@ import Telemetry
         var pipe: Pipe?
         /// How much has come in large pieces, without an answer.
         var run = 0
+        /// What was read last may be all there is to come.
+        var isTerse = true
         /// The loop reports `from` only when much has come.
         var isGathering = false
         /// `from` has ended its sending.
@@ -41,7 +46,10 @@ import Telemetry
         var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
 
         /// Learns from a read how much flows.
-        mutating func note(_ count: Int) { run = count < Relay.ebb ? 0 : run + count }
+        mutating func note(_ count: Int) {
+            run = count < Relay.ebb ? 0 : run + count
+            isTerse = count <= Relay.line
+        }
 
         /// The other side has spoken. A flood goes on behind that, but nothing becomes one by many questions.
         mutating func noteAnswer() { if !isFlood { run = 0 } }
@@ -107,7 +115,7 @@ import Telemetry
     private func pump() {
         if advance(&fromClient) { fromUpstream.noteAnswer() }
         if advance(&fromUpstream) { fromClient.noteAnswer() }
-        if fromClient.isDone && fromUpstream.isDone { return finish() }
+        if fromClient.isDone && fromUpstream.isDone || upstreamHasHadLastWord() { return finish() }
         passOnEnd(of: &fromClient)
         passOnEnd(of: &fromUpstream)
         if isClosing && !isHurried {
@@ -202,6 +210,17 @@ import Telemetry
         guard flow.isDone, !flow.isEndPassedOn else { return }
         flow.isEndPassedOn = true
         flow.to.endSending()
+    }
+
+    /// The upstream has gone behind a last reply, and there is nothing from the client that would still have to be passed
+    /// on: to wait for the client's end, too, would be for nothing. One that is sending more than a line is waited for,
+    /// since it may go on, and a close would then take the reply back; and one under TLS, which takes leave by itself.
+    private func upstreamHasHadLastWord() -> Bool {
+        guard fromUpstream.isDone, !fromUpstream.isEndPassedOn, !fromUpstream.from.isBroken, !fromClient.isDone else { return false }
+        guard fromClient.isTerse, fromClient.from.isPlain else { return false }
+        // What has come since is in no event yet.
+        fromClient.from.presumeReadable()
+        return !advance(&fromClient) && !fromClient.isStuck
     }
 
     /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.

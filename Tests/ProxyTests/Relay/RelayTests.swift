@@ -257,22 +257,63 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false])
-    func `when one side ends its sending, the other may go on to its own end`(_ clientEndsFirst: Bool) throws {
+    @Test func `when the client ends its sending, the upstream may go on to its own end`() throws {
         try onLoop {
             let bench = try Bench()
-            let (first, second) = clientEndsFirst ? (bench.client, bench.upstream) : (bench.upstream, bench.client)
-            first.say("last words")
-            first.endSending()
-            #expect(try bench.hearEnd(second) == Array("last words".utf8))
-            second.say("answer")
-            #expect(try bench.hear(first, 6) == Array("answer".utf8))
+            bench.client.say("last words")
+            bench.client.endSending()
+            #expect(try bench.hearEnd(bench.upstream) == Array("last words".utf8))
+            bench.upstream.say("answer")
+            #expect(try bench.hear(bench.client, 6) == Array("answer".utf8))
             #expect(!bench.isOver)
-            second.say("!")
-            second.endSending()
-            #expect(try bench.hearEnd(first) == Array("!".utf8))
+            bench.upstream.say("!")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("!".utf8))
             try runLoop { bench.isOver }
             #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test(arguments: ["", "a LOGOUT\r\n"])
+    func `when the upstream ends behind a line of the client's, so does the relay`(_ line: String) throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.client.say(line)
+            #expect(try bench.hear(bench.upstream, line.utf8.count) == Array(line.utf8))
+            bench.upstream.say("bye")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("bye".utf8))
+            #expect(bench.isOver && !bench.clientPair.near.isOpen)
+            #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test func `what the client has said meanwhile is passed on, and its end awaited`() throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.upstream.endSending()
+            bench.client.say("too late")
+            #expect(try bench.hear(bench.upstream, 8) == Array("too late".utf8))
+            #expect(!bench.isOver)
+            #expect(try bench.hearEnd(bench.client) == [])
+            bench.client.endSending()
+            try runLoop { bench.isOver }
+        }
+    }
+
+    @Test func `a client that was just sending much is not cut off by the upstream's end`() throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.client.say(String(repeating: "x", count: 513))
+            #expect(try bench.hear(bench.upstream, 513).count == 513)
+            bench.upstream.say("too much")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("too much".utf8))
+            #expect(!bench.isOver)
+            bench.client.say("more")
+            #expect(try bench.hear(bench.upstream, 4) == Array("more".utf8))
+            bench.client.endSending()
+            try runLoop { bench.isOver }
         }
     }
 
@@ -342,8 +383,9 @@ import Testing
     @Test func `the limit on silence holds half closed too`() throws {
         try onLoop {
             let bench = try Bench(inactivityLimit: .seconds(3600), halfCloseLimit: .seconds(7200))
-            bench.upstream.endSending()
-            #expect(try bench.hearEnd(bench.client) == [])
+            bench.client.endSending()
+            #expect(try bench.hearEnd(bench.upstream) == [])
+            #expect(!bench.isOver)
             LoopActor.loop.letPass(.seconds(3600))
             try takeTurn()
             #expect(bench.isOver)
