@@ -10,11 +10,11 @@ import Telemetry
     /// How many reads one event of one side may cause before others get their turn, and how many bytes: a pipe takes
     /// more of them at once.
     private static let readsPerTurn = 8
-    private static let bytesPerTurn = readsPerTurn * SharedBuffer.byteCount
+    private static let bytesPerTurn = 512 * 1024
     /// How much makes a direction a flood that comes in large pieces and without an answer, and how little one brings
     /// that ends it.
-    private static let flood = 2 * SharedBuffer.byteCount
-    private static let ebb = SharedBuffer.byteCount / 4
+    private static let flood = 128 * 1024
+    private static let ebb = 16 * 1024
     /// What a client may have said last that awaits an answer and says no more: a line of POP3 or SMTP (RFC 5321, section
     /// 4.5.3.1.4), or of IMAP that is no longer.
     private static let line = 512
@@ -44,6 +44,9 @@ import Telemetry
         var isFlood: Bool { run >= Relay.flood && from.isPlain && to.isPlain }
         /// Whether what was read has yet to be passed on.
         var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
+
+        /// Whether there is anything to do. What is stuck may have come free by what was read from the side that it is for.
+        var canGoOn: Bool { !isDone && (isStuck ? to.isWritable : hasEnded || from.isReadable) }
 
         /// Learns from a read how much flows.
         mutating func note(_ count: Int) {
@@ -122,7 +125,7 @@ import Telemetry
             isHurried = true
             timer.start(after: halfCloseLimit)
         }
-        if canGoOn(fromClient) || canGoOn(fromUpstream) { scheduleNextTurn() }
+        if fromClient.canGoOn || fromUpstream.canGoOn { scheduleNextTurn() }
     }
 
     /// - Returns: whether `from` has said anything.
@@ -137,8 +140,10 @@ import Telemetry
     private func move(_ flow: inout Flow) -> Int {
         var byteCount = 0
         for _ in 0..<Self.readsPerTurn where !flow.isDone && byteCount < Self.bytesPerTurn {
-            deliverStuck(&flow)
-            guard !flow.isStuck, !flow.isDone else { break }
+            if flow.isStuck {
+                deliverStuck(&flow)
+                guard !flow.isStuck, !flow.isDone else { break }
+            }
             if flow.hasEnded {
                 flow.isDone = true
                 break
@@ -281,11 +286,6 @@ import Telemetry
     /// One side has ended its sending, even if what it sent cannot be passed on yet.
     private var isClosing: Bool {
         fromClient.hasEnded || fromUpstream.hasEnded || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
-    }
-
-    /// What is stuck may have come free by what was read from the side that it is for.
-    private func canGoOn(_ flow: borrowing Flow) -> Bool {
-        !flow.isDone && (flow.isStuck ? flow.to.isWritable : flow.from.isReadable)
     }
 
     private func scheduleNextTurn() {
