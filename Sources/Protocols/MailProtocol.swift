@@ -133,11 +133,11 @@ package enum ClientAction: Sendable, Equatable {
     /// Say this and go on.
     case reply([UInt8])
     /// The client is who this says; say that it is understood and go on.
-    case adopt(ClientClaim, reply: [UInt8])
+    indirect case adopt(ClientClaim, reply: [UInt8])
     /// Say this, discard all input, and let the handshake begin.
     case startTLS(after: [UInt8])
     /// Ask whether these are good. No reply until that is known.
-    case authenticate(Credentials)
+    indirect case authenticate(Credentials)
     /// Say this and close.
     case close(after: [UInt8])
 }

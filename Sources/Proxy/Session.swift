@@ -10,6 +10,8 @@ import Telemetry
     let worker: WorkerServices
     let log: ErrorLog
     let client: Connection
+    /// In the worker's list.
+    var place = -1
     /// What client and we have agreed upon; nil in the clear.
     var security: TLSServerConnection?
     var identity: ClientIdentity
@@ -72,24 +74,24 @@ import Telemetry
     /// Whatever throws ends in one farewell and one log line.
     private func run() async {
         do throws(SessionFailure) {
-            try await readProxyHeader()
-            if !believesClaims { try await admitClient() }
-            try await handshakeIfImplicitTLS()
+            if expectsProxyHeader { try await readProxyHeader() }
+            if !believesClaims, let failure = admitClient() { try await turnAway(failure) }
+            if beginsWithTLS { try await handshakeAtOnce() }
             lookUpClientName()
             try await greet()
             while true {
                 let credentials = try await converse()
                 let method = credentials.method
-                if isAdmitted { try await refuseBarred() } else { try await admitClient() }
+                if let failure = isAdmitted ? bar() : admitClient() { try await turnAway(failure) }
                 switch try await authenticate(credentials) {
                 case .refused(let refusal, let wait):
                     try await slowDown(after: refusal, to: method)
                     try await refuse(refusal, after: wait)
                 case .accepted(let destination):
-                    if !destination.upstreamDecides { try await admitLogin() }
+                    if !destination.upstreamDecides, let failure = admitLogin() { try await turnAway(failure) }
                     switch try await logIn(to: destination) {
                     case .accepted(let upstream, let reply):
-                        if destination.upstreamDecides { try await admitLogin() }
+                        if destination.upstreamDecides, let failure = admitLogin() { try await turnAway(failure) }
                         return relay(to: upstream, beginningWith: reply)
                     case .refused(let refusal):
                         try await slowDown(after: refusal, to: method)
@@ -104,9 +106,8 @@ import Telemetry
 
     // MARK: Steps
 
-    /// TLS from the first byte, where the listener says so.
-    @inline(__always) private func handshakeIfImplicitTLS() async throws(SessionFailure) {
-        guard beginsWithTLS else { return }
+    /// TLS from the first byte.
+    private func handshakeAtOnce() async throws(SessionFailure) {
         setDeadline(server.timeout, else: .clientTimedOut)
         try await handshakeWithClient()
         context.activity = "sending client greeting line"
@@ -127,7 +128,7 @@ import Telemetry
     }
 
     /// Greets the client, which must wait for it where the server has a greeting delay.
-    private func greet() async throws(SessionFailure) {
+    @inline(__always) private func greet() async throws(SessionFailure) {
         setDeadline(server.timeout + (server.mailProtocol.greetingDelay ?? .zero), else: .clientTimedOut)
         if let delay = server.mailProtocol.greetingDelay {
             context.activity = "in delay pipelining state"
@@ -157,8 +158,9 @@ import Telemetry
 
     /// Runs the client's dialogue until it yields credentials. The only place where its decisions meet
     /// the network. Replies to pipelined commands are sent together.
-    private func converse() async throws(SessionFailure) -> Credentials {
+    @inline(__always) private func converse() async throws(SessionFailure) -> Credentials {
         while true {
+            if client.input.isEmpty { try await listen() }
             var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
             if case .awaitInput = step.action, client.input.count >= server.mailProtocol.clientBufferSize {
                 step = client.input.withSpan { dialogue.receiveTooLong($0) }
@@ -170,11 +172,10 @@ import Telemetry
     }
 
     /// Turns a decision of the dialogue into input and output.
-    private func perform(_ action: ClientAction) async throws(SessionFailure) -> Credentials? {
+    @inline(__always) private func perform(_ action: ClientAction) async throws(SessionFailure) -> Credentials? {
         switch action {
         case .awaitInput:
-            try await flush(client)
-            try await readMore()
+            try await listen()
         case .reply(let reply):
             client.enqueue(reply)
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
@@ -192,7 +193,9 @@ import Telemetry
         return nil
     }
 
-    @inline(__always) private func readMore() async throws(SessionFailure) {
+    /// Waits for what the client says, once it has heard all that it is to hear.
+    private func listen() async throws(SessionFailure) {
+        try await flush(client)
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
         if client.isBroken { throw clientFault }

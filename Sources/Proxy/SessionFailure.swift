@@ -3,8 +3,9 @@ import Protocols
 import TLS
 import Telemetry
 
-/// Why a session ends before its relay begins, and by whose fault.
-enum SessionFailure: Error {
+/// Why a session ends before its relay begins, and by whose fault. Each step may end in one and hardly any does, so
+/// it takes one word until there is one.
+indirect enum SessionFailure: Error {
     /// The client's own doing: it said goodbye, or one invalid command too many. Words are its dialogue's.
     case finished(farewell: [UInt8])
     /// The client has gone; there is nobody to say anything to.

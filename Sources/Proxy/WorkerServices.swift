@@ -10,8 +10,8 @@ import Telemetry
     private let numbers: SharedCounter
     private var authClients: [AuthPeer: AuthClient] = [:]
     private var resolvers: [Resolver: NameResolver] = [:]
-    private var sessions: [ObjectIdentifier: Session] = [:]
-    private var relays: [ObjectIdentifier: Relay] = [:]
+    private var sessions = Roster<Session>()
+    private var relays = Roster<Relay>()
     private var pipes = PipePool()
     /// Called when the last session has ended.
     package var whenEmpty: (@LoopActor () -> Void)?
@@ -43,8 +43,11 @@ import Telemetry
 
     var hasRoom: Bool { roomToMake > 0 }
 
-    /// Whether there is room for less than an eighth of all connections: time to leave new ones to others.
-    var isNearlyFull: Bool { roomToMake < connectionLimit / 8 }
+    /// An eighth of all connections: few enough to be spared, and enough to get by with for a while.
+    var smallShare: Int { connectionLimit / 8 }
+
+    /// Whether there is room for no more than a few connections: time to leave new ones to others.
+    var isNearlyFull: Bool { roomToMake < smallShare }
 
     func giveBackConnection() { connectionCount -= 1 }
 
@@ -101,16 +104,16 @@ import Telemetry
 
     package var isEmpty: Bool { sessions.isEmpty && relays.isEmpty }
 
-    func add(_ session: Session) { sessions[ObjectIdentifier(session)] = session }
-    func add(_ relay: Relay) { relays[ObjectIdentifier(relay)] = relay }
+    func add(_ session: Session) { sessions.add(session) }
+    func add(_ relay: Relay) { relays.add(relay) }
 
     func remove(_ session: Session) {
-        sessions[ObjectIdentifier(session)] = nil
+        sessions.remove(session)
         if isEmpty { whenEmpty?() }
     }
 
     func remove(_ relay: Relay) {
-        relays[ObjectIdentifier(relay)] = nil
+        relays.remove(relay)
         giveBackConnection()
         giveBackConnection()
         if isEmpty { whenEmpty?() }
@@ -118,7 +121,40 @@ import Telemetry
 
     /// Ends every session now: those before login with their protocol's farewell.
     package func cutOffAll() {
-        for session in sessions.values { session.interrupt(.shuttingDown) }
-        for relay in relays.values { relay.cutOff() }
+        for session in sessions.members { session.interrupt(.shuttingDown) }
+        for relay in relays.members { relay.cutOff() }
+    }
+}
+
+/// Something that a worker has many of and must be able to find all of. It knows its place, so to come and to go costs
+/// the same however many there are.
+@LoopActor protocol RosterMember: AnyObject {
+    /// -1 where it is in no list.
+    var place: Int { get set }
+}
+
+extension Session: RosterMember {}
+extension Relay: RosterMember {}
+
+/// All that are there, in no order.
+@LoopActor struct Roster<Member: RosterMember> {
+    private(set) var members: [Member] = []
+
+    var isEmpty: Bool { members.isEmpty }
+
+    mutating func add(_ member: Member) {
+        member.place = members.count
+        members.append(member)
+    }
+
+    /// Harmless where it is not in the list.
+    mutating func remove(_ member: Member) {
+        let place = member.place
+        guard place >= 0 else { return }
+        member.place = -1
+        let last = members.removeLast()
+        guard last !== member else { return }
+        last.place = place
+        members[place] = last
     }
 }

@@ -153,6 +153,17 @@ import Testing
         #expect(auth.questions.count == 1)
     }
 
+    @Test func `servers that no name server tells of hold up the next one together no longer than one of them`() throws {
+        let auth = try StubAuthServer(accepting: try StubServer.imap())
+        let names = try StubNameServer { _ in .silence }
+        let lost = (1...6).map { Self.url(1, host: "never\($0).example") }.joined(separator: " ")
+        let proxy = try MailServer(.imap, "auth_http \(lost) \(auth.url); resolver \(names.address); auth_http_timeout 1h;")
+        let start = ContinuousClock.now
+        try Self.logIn(proxy)
+        // Each by itself takes three seconds.
+        #expect(ContinuousClock.now - start < .seconds(12))
+    }
+
     @Test func `a real name server says where the auth server is`() throws {
         let auth = try StubAuthServer(accepting: try StubServer.imap())
         let names = try Dnsmasq(["--host-record=auth.example,127.0.0.1"])

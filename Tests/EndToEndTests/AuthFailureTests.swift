@@ -83,6 +83,22 @@ import Testing
         #expect(auth.questions.count == 6)
     }
 
+    @Test func `the log says of a failure at a server that bears less than others that it bars the client`() throws {
+        let auth = try authServer()
+        let (lenient, strict) = (try Ports.free(), try Ports.free())
+        let server = try ServerUnderTest(
+            mail: """
+                auth_http \(auth.url);
+                server { listen 127.0.0.1:\(lenient); protocol imap; auth_failure_limit 10 delay=0; }
+                server { listen 127.0.0.1:\(strict); protocol imap; auth_failure_limit 3 delay=0 pause=90s; }
+                """, until: .connects)
+        for _ in 1...4 { #expect(try tryLogin(at: lenient) == .refused) }
+        #expect(try tryLogin(at: strict) == .refused)
+        try server.awaitLog("login failure 4 of 10 from 127.0.0.2 ")
+        try server.awaitLog("login failure 3 of 3 from 127.0.0.2, refused for 90s ")
+        for port in [lenient, strict] { #expect(try tryLogin(at: port) == .barred) }
+    }
+
     @Test func `networks that are exempt are never barred, nor are others for them`() throws {
         let auth = try authServer()
         let proxy = try MailServer(.imap, asking: auth, "auth_failure_limit 2 delay=0; auth_failure_exempt 127.0.0.2; auth_failure_exempt 127.0.0.4/30;")

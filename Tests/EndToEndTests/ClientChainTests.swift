@@ -10,19 +10,8 @@ import Testing
         case header1, header2
     }
 
-    /// The client, as it connects and as logs show it.
-    enum Client: CaseIterable, Sendable {
-        case ipv4, ipv6
-
-        var address: String { self == .ipv4 ? "127.0.0.5" : "::1" }
-
-        func connect(to port: UInt16) throws -> LineClient {
-            try self == .ipv4 ? LineClient(.port(port), from: .loopback(5, 0)) : LineClient(.ipv6(port))
-        }
-    }
-
-    @Test(arguments: Telling.allCases, Client.allCases)
-    func `the client's address is right in every log`(_ telling: Telling, _ client: Client) throws {
+    @Test(arguments: Telling.allCases, KnownClient.allCases)
+    func `the client's address is right in every log`(_ telling: Telling, _ client: KnownClient) throws {
         let real = try RealMailServers.here()
         let isHeader = telling != .protocols
         let auth = try StubAuthServer { question in

@@ -7,23 +7,22 @@ import Testing
     private struct Chain {
         let auth: StubAuthServer
         let upstream: StubServer
-        let back: ServerUnderTest
-        let backPort: UInt16
-        let frontPort: UInt16
+        let back, front: MailServer
 
         init(_ speech: Speech, back backSettings: String, front frontSettings: String) throws {
-            let upstream = try speech.upstream()
-            let auth = try StubAuthServer(accepting: upstream)
-            let (backPort, frontPort) = (try Ports.free(), try Ports.free())
-            back = try ServerUnderTest(
-                mail: "server { listen 127.0.0.1:\(backPort); protocol \(speech); auth_http \(auth.url); \(backSettings) }", until: .connects)
-            let frontAuth = try StubAuthServer { _ in .accept(.port(backPort)) }
-            _ = try ServerUnderTest(
-                mail: "server { listen 127.0.0.1:\(frontPort); protocol \(speech); auth_http \(frontAuth.url); \(frontSettings) }")
-            (self.auth, self.upstream, self.backPort, self.frontPort) = (auth, upstream, backPort, frontPort)
+            upstream = try speech.upstream()
+            auth = try StubAuthServer(accepting: upstream)
+            back = try MailServer(speech, "auth_http \(auth.url); \(backSettings)", until: .connects)
+            front = try Self.server(speech, before: back, frontSettings)
         }
 
-        func client() throws -> LineClient { try LineClient(.port(frontPort), from: .loopback(5, 0)) }
+        /// One whose upstream is another.
+        static func server(_ speech: Speech, before other: MailServer, _ settings: String) throws -> MailServer {
+            let port = other.port
+            return try MailServer(speech, asking: try StubAuthServer { _ in .accept(.port(port)) }, settings)
+        }
+
+        func client() throws -> LineClient { try KnownClient.ipv4.connect(to: front.port) }
     }
 
     private static let front = "proxy_client_id on; proxy_smtp_auth on; xclient on;"
@@ -34,7 +33,7 @@ import Testing
         let client = try chain.client()
         try client.converse(speech.login() + speech.welcome)
         #expect(try chain.auth.question()["Client-IP"] == "127.0.0.5")
-        #expect(try chain.back.awaitLog("client logged in").contains("client: 127.0.0.5, server:"))
+        #expect(try chain.back.server.awaitLog("client logged in").contains("client: 127.0.0.5, server:"))
     }
 
     @Test(arguments: [Speech.imap, .pop3])
@@ -47,10 +46,8 @@ import Testing
     @Test(arguments: Speech.allCases)
     func `a chain of three says the same`(_ speech: Speech) throws {
         let chain = try Chain(speech, back: "set_real_ip_from 127.0.0.1;", front: Self.front + "set_real_ip_from 127.0.0.1;")
-        let port = try Ports.free()
-        let auth = try StubAuthServer { _ in .accept(.port(chain.frontPort)) }
-        _ = try ServerUnderTest(mail: "server { listen 127.0.0.1:\(port); protocol \(speech); auth_http \(auth.url); \(Self.front) }")
-        try LineClient(.port(port), from: .loopback(6, 0)).converse(speech.login() + speech.welcome)
+        let first = try Chain.server(speech, before: chain.front, Self.front)
+        try first.client(from: 6).converse(speech.login() + speech.welcome)
         #expect(try chain.auth.question()["Client-IP"] == "127.0.0.6")
     }
 
@@ -77,7 +74,7 @@ import Testing
 
     @Test func `a host name and a destination that a proxy has told go on`() throws {
         let chain = try Chain(.smtp, back: "set_real_ip_from 127.0.0.1; smtp_auth none; proxy_protocol off;", front: "")
-        let client = try LineClient(chain.backPort)
+        let client = try chain.back.client()
         try client.converse("""
             S: 220 mx.test ESMTP ready
             C: XCLIENT ADDR=IPV6:2001:db8::1 NAME=client.example PORT=40000 DESTADDR=192.0.2.2 DESTPORT=25
@@ -120,7 +117,7 @@ import Testing
     func `what is claimed before STARTTLS is forgotten`(_ speech: Speech) throws {
         let certificate = try Certificates.shared()[.ecdsa]
         let chain = try Chain(speech, back: "set_real_ip_from 127.0.0.1; starttls on; \(certificate.directives)", front: "")
-        let client = try LineClient(chain.backPort)
+        let client = try chain.back.client()
         switch speech {
         case .imap: try client.converse("S: * OK …\nC: a ID (\"x-originating-ip\" \"192.0.2.1\")\nS: * ID NIL\nS: a OK completed")
         case .pop3: try client.converse("S: +OK [XCLIENT] POP3 ready\nC: XCLIENT ADDR=192.0.2.1\nS: +OK Updated")
@@ -130,7 +127,7 @@ import Testing
         try client.startTLS()
         try client.converse(speech.loginAfterGreeting() + speech.welcome)
         #expect(try chain.auth.question()["Client-IP"] == "127.0.0.1")
-        #expect(try chain.back.awaitLog("client logged in").contains("client: 127.0.0.1 using starttls"))
+        #expect(try chain.back.server.awaitLog("client logged in").contains("client: 127.0.0.1 using starttls"))
     }
 
     @Test(arguments: Speech.allCases)
@@ -144,10 +141,10 @@ import Testing
             }
         }
         let farewell = switch speech { case .imap: "* BYE Access denied"; case .pop3: "-ERR Access denied"; case .smtp: "554 5.7.1 mx.test Access denied" }
-        try LineClient(chain.backPort).converse(claim("192.0.2.1") + "S: \(farewell)\nS.")
-        let line = try chain.back.awaitLog("access forbidden by rule")
+        try chain.back.client().converse(claim("192.0.2.1") + "S: \(farewell)\nS.")
+        let line = try chain.back.server.awaitLog("access forbidden by rule")
         #expect(line.contains("client: 192.0.2.1, server:"))
-        let other = try LineClient(chain.backPort)
+        let other = try chain.back.client()
         try other.converse(claim("192.0.2.2") + (speech == .imap ? "S: * ID NIL\nS: a OK completed\n" : speech == .pop3 ? "S: +OK Updated\n" : "S: 220 …\n"))
         try other.converse(speech.loginAfterGreeting() + speech.welcome)
         #expect(try chain.auth.question()["Client-IP"] == "192.0.2.2")
@@ -160,7 +157,7 @@ import Testing
             return .records([.pointer(question.name.hasPrefix("1.2.0.192.") ? "client.example" : "proxy.example")])
         }
         let chain = try Chain(.smtp, back: "set_real_ip_from 127.0.0.1; resolver \(names.address);", front: "")
-        let client = try LineClient(chain.backPort)
+        let client = try chain.back.client()
         try client.converse("S: 220 …\nC: XCLIENT ADDR=192.0.2.1\(attribute)\nS: 220 …")
         try client.converse(Speech.smtp.loginAfterGreeting() + Speech.smtp.welcome)
         #expect(try chain.auth.question()["Client-Host"] == name)
@@ -202,21 +199,18 @@ import Testing
 
     @Test(arguments: Speech.allCases)
     func `behind Dovecot's proxy the client is seen, by IPv4 and by IPv6`(_ speech: Speech) throws {
-        let upstream = try speech.upstream()
-        let auth = try StubAuthServer(accepting: upstream)
-        let port = try Ports.free()
-        _ = try ServerUnderTest(mail: """
-            server { listen 127.0.0.1:\(port); protocol \(speech); auth_http \(auth.url); set_real_ip_from 127.0.0.1; proxy_smtp_auth on; }
-            """)
-        let front = try DovecotProxy(speech == .smtp ? "submission" : speech.rawValue, before: port)
-        for (number, client) in [try LineClient(.port(front.port), from: .loopback(5, 0)), try LineClient(.ipv6(front.port))].enumerated() {
+        let auth = try StubAuthServer(accepting: try speech.upstream())
+        let back = try MailServer(speech, asking: auth, "set_real_ip_from 127.0.0.1; proxy_smtp_auth on;")
+        let front = try DovecotProxy(speech == .smtp ? "submission" : speech.rawValue, before: back.port)
+        for (number, known) in KnownClient.allCases.enumerated() {
+            let client = try known.connect(to: front.port)
             switch speech {
             case .imap: try client.converse("S: * OK …\nC: a LOGIN demo martlet")
             case .pop3: try client.converse("S: +OK …\nC: USER demo\nS: +OK…\nC: PASS martlet")
             case .smtp: try client.converse("S: 220 …\nC: AUTH PLAIN \("\0demo\0martlet".base64)")
             }
             let question = try auth.question(number)
-            #expect(question["Client-IP"] == ["127.0.0.5", "::1"][number])
+            #expect(question["Client-IP"] == known.address)
             #expect(question["Auth-User"] == "demo" && question["Auth-Pass"] == "martlet")
         }
     }

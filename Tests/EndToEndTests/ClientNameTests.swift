@@ -62,6 +62,39 @@ import Testing
         #expect(auth.questions.map { $0["Client-Host"] } == ["mx.example", "[UNAVAILABLE]"])
     }
 
+    @Test func `a client that goes while its name is looked for keeps no place`() throws {
+        let names = try Self.nameServer { _ in .silence }
+        let port = try Ports.free()
+        _ = try ServerUnderTest(
+            mail: """
+                auth_http 127.0.0.1:1; limit_conn_zone $remote_addr zone=addresses:1m;
+                resolver \(names.address); resolver_timeout 1h;
+                server { listen 127.0.0.1:\(port); protocol smtp; limit_conn addresses 1; }
+                """)
+        func connect() throws -> LineClient { try LineClient(.port(port), from: .loopback(5, 0)) }
+        let first = try connect()
+        try first.converse(Speech.smtp.login())
+        try connect().expect("421 …")
+        first.finishSending()
+        try first.expectEnd()
+        try connect().expect(Speech.smtp.greeting)
+    }
+
+    @Test func `a client that has said all it has to say, and waits for the answers, gets them`() throws {
+        let names = try Self.nameServer { _ in .silence }
+        let proxy = try MailServer(
+            .smtp, accepting: try StubServer.smtp(), "smtp_auth none; resolver \(names.address); resolver_timeout 300ms;")
+        try proxy.client().converse("""
+            S: 220 mx.test ESMTP ready
+            C: MAIL FROM:<a@b>
+            C: RCPT TO:<c@d>
+            C: QUIT
+            C.
+            S: 250 2.0.0 OK
+            S: 250 2.1.5 recipient
+            """)
+    }
+
     /// The name server says nothing until it is told to.
     @Test func `a slow name server delays no greeting, and nobody else's login`() throws {
         let notes = Notes()

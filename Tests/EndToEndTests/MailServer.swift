@@ -61,6 +61,17 @@ enum Speech: String, CaseIterable, Sendable, CustomTestStringConvertible {
     }
 }
 
+/// A client that can be told from proxies by its address, as it connects and as others see it.
+enum KnownClient: CaseIterable, Sendable {
+    case ipv4, ipv6
+
+    var address: String { self == .ipv4 ? "127.0.0.5" : "::1" }
+
+    func connect(to port: UInt16) throws -> LineClient {
+        try self == .ipv4 ? LineClient(.port(port), from: .loopback(5, 0)) : LineClient(.ipv6(port))
+    }
+}
+
 /// A server under test with one listener.
 final class MailServer: Sendable {
     let port: UInt16

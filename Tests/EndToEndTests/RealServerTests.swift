@@ -206,6 +206,30 @@ private struct RealProxy {
         #expect(message.contains("client.test"))
     }
 
+    /// Behind a login at the proxy the client speaks with the upstream itself.
+    @Test func `a client that comes by a UNIX-domain socket cannot tell the upstream that it is somebody else`() throws {
+        let real = try RealMailServers.here()
+        let auth = try StubAuthServer { _ in .accept(.port(real.smtp)) }
+        let path = try Workspace.here().file("client.sock")
+        _ = try ServerUnderTest(mail: "server { listen unix:\(path); protocol smtp; auth_http \(auth.url); }", until: .nothing)
+        let client = try eventually("a listener") { try? LineClient(.path(path)) }
+        try client.converse("""
+            S: 220 mx.test ESMTP ready
+            C: EHLO client.test
+            S: 250-mx.test
+            S: 250 AUTH PLAIN LOGIN
+            C: AUTH PLAIN \("\0\(RealMailServers.user)\0\(RealMailServers.password)".base64)
+            S: 235 2.0.0 OK
+            C: XCLIENT ADDR=192.0.2.9 LOGIN=admin
+            S: 550 5.7.0 Error: insufficient authorization
+            C: MAIL FROM:<a@example.org>
+            S: 250 2.1.0 Ok
+            C: RCPT TO:<\(RealMailServers.user)>
+            S: 250 2.1.5 Ok
+            """)
+        try real.awaitLog("postfix", "client=unknown[unknown]", "sasl_username=\(RealMailServers.user)")
+    }
+
     @Test func `a recipient that the upstream refuses is refused in its words`() throws {
         let proxy = try RealProxy(.authServer)
         let result = try run([

@@ -6,7 +6,8 @@ import Glibc
 @globalActor package actor LoopActor {
     package static let shared = LoopActor()
     nonisolated package static let loop = EventLoop()
-    nonisolated package var unownedExecutor: UnownedSerialExecutor { Self.loop.asUnownedSerialExecutor() }
+    /// Kept, since it is asked for around each call of an async function.
+    nonisolated package let unownedExecutor = loop.asUnownedSerialExecutor()
 
     /// Enters the actor from code that the loop or `main` calls: both are on the one thread there is.
     @inlinable nonisolated package static func assumeIsolated<Result>(_ body: @LoopActor () -> Result) -> Result {
@@ -23,7 +24,6 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var jobs: [UnownedJob] = []
     /// The thread that the loop is run by.
     private var thread: pthread_t?
-    private var found: [Readiness] = []
     /// Sources closed during a turn: an event of the same turn may still name them.
     private var closed: [EventSource] = []
     /// Called at the end of each turn, after all events and jobs: for what is better done together.
@@ -115,13 +115,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     @LoopActor private func turn() throws(KernelError) {
-        found.removeAll(keepingCapacity: true)
         beforeWaiting?()
-        try poller.wait(milliseconds: timeout(), into: &found)
+        let foundCount = try poller.wait(milliseconds: timeout())
         nanoseconds = Self.clockNanoseconds() + lead
         while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
         runJobs()
-        for readiness in found { tell(readiness) }
+        for index in 0..<foundCount { if let readiness = poller.found(index) { tell(readiness) } }
         runJobs()
         if !afterTurn.isEmpty {
             // What these put off again waits for the next turn, so that sockets get theirs.
@@ -147,8 +146,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
-        guard let deadline = timers.nextDeadline else { return -1 }
-        let rest = deadline - Self.clockNanoseconds() - lead
+        guard let turn = timers.nextTurn else { return -1 }
+        let rest = turn - Self.clockNanoseconds() - lead
         // Rounded up: waking a moment too early would only mean to wait again.
         return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
     }
@@ -188,9 +187,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     private func runJobs() {
         if jobs.isEmpty { return }
+        let executor = asUnownedSerialExecutor()
         var index = 0
         while index < jobs.count {
-            jobs[index].runSynchronously(on: asUnownedSerialExecutor())
+            jobs[index].runSynchronously(on: executor)
             index += 1
         }
         jobs.removeAll(keepingCapacity: true)

@@ -4,7 +4,10 @@
     package var action: (@LoopActor () -> Void)?
     /// On the loop's clock, in nanoseconds.
     fileprivate(set) var deadline = 0
+    /// The place in the heap, and the moment that it has this place for: a timer that is put off stays where it is
+    /// until then. Most are put off or stopped, and few expire.
     fileprivate var index = -1
+    fileprivate var turn = 0
 
     package init(_ action: (@LoopActor () -> Void)? = nil) { self.action = action }
 
@@ -12,8 +15,9 @@
 
     /// Starts the timer, anew where it runs.
     package func start(after duration: Duration) {
-        stop()
         deadline = LoopActor.loop.nanoseconds + duration.inNanoseconds
+        if isRunning && deadline >= turn { return }
+        stop()
         LoopActor.loop.timers.insert(self)
     }
 
@@ -23,12 +27,16 @@
 }
 
 extension Duration {
-    /// In seconds: whatever is longer will not be lived to see.
-    private static let longest: Int64 = 1 << 32
+    /// Whatever is longer will not be lived to see.
+    private static let longest = Duration.seconds(1 << 32)
 
     var inNanoseconds: Int {
-        let (seconds, attoseconds) = components
-        return Int(min(seconds, Self.longest)) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+        // One division of the processor's, where `components` takes several of 128 bits each.
+        if self > Self.longest { return Self.longest.inNanoseconds }
+        let magnitude = (self < .zero ? .zero - self : self).attoseconds.magnitude
+        let (quotient, _) = UInt64(1_000_000_000).dividingFullWidth(
+            (high: UInt64(truncatingIfNeeded: magnitude >> 64), low: UInt64(truncatingIfNeeded: magnitude)))
+        return self < .zero ? -Int(quotient) : Int(quotient)
     }
 }
 
@@ -37,9 +45,11 @@ extension Duration {
     private var heap: [LoopTimer] = []
 
     var isEmpty: Bool { heap.isEmpty }
-    var nextDeadline: Int? { heap.first?.deadline }
+    /// When to look here again; nothing expires before.
+    var nextTurn: Int? { heap.first?.turn }
 
     mutating func insert(_ timer: LoopTimer) {
+        timer.turn = timer.deadline
         timer.index = heap.count
         heap.append(timer)
         rise(timer.index)
@@ -58,9 +68,15 @@ extension Duration {
 
     /// Takes out the first timer whose moment is not after `now`.
     mutating func popExpired(at now: Int) -> LoopTimer? {
-        guard let first = heap.first, first.deadline <= now else { return nil }
-        remove(first)
-        return first
+        while let first = heap.first, first.turn <= now {
+            if first.deadline <= now {
+                remove(first)
+                return first
+            }
+            first.turn = first.deadline
+            sink(0)
+        }
+        return nil
     }
 
     mutating func removeAll() {
@@ -72,7 +88,7 @@ extension Duration {
         var index = start
         while index > 0 {
             let parent = (index - 1) / 2
-            guard heap[index].deadline < heap[parent].deadline else { return }
+            guard heap[index].turn < heap[parent].turn else { return }
             exchange(index, parent)
             index = parent
         }
@@ -83,7 +99,7 @@ extension Duration {
         while true {
             var least = index
             for child in [2 * index + 1, 2 * index + 2]
-            where child < heap.count && heap[child].deadline < heap[least].deadline {
+            where child < heap.count && heap[child].turn < heap[least].turn {
                 least = child
             }
             if least == index { return }

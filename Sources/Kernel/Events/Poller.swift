@@ -20,7 +20,10 @@ struct Readiness {
     func change(_ source: EventSource)
     func remove(_ source: EventSource)
     /// - Parameter milliseconds: how long at most; -1 for as long as it takes.
-    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError)
+    /// - Returns: how many sources there is something to say of.
+    func wait(milliseconds: CInt) throws(KernelError) -> Int
+    /// What the last wait found, by number.
+    func found(_ index: Int) -> Readiness?
     func close()
 }
 
@@ -62,22 +65,21 @@ struct Readiness {
         _ = epoll_ctl(descriptor, EPOLL_CTL_DEL, source.number, &event)
     }
 
-    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+    func wait(milliseconds: CInt) throws(KernelError) -> Int {
         let count = epoll_wait(descriptor, &events, CInt(events.count), milliseconds)
-        if count < 0 {
-            if errno == EINTR { return }
-            throw KernelError("epoll_wait()")
-        }
-        for index in 0..<Int(count) {
-            let bits = events[index].events
-            guard let pointer = events[index].data.ptr else { continue }
-            let isGone = bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
-            found.append(
-                Readiness(
-                    source: .fromOpaque(pointer), isReadable: isGone || bits & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0,
-                    isWritable: isGone || bits & EPOLLOUT.rawValue != 0,
-                    hasHungUp: isGone || bits & EPOLLRDHUP.rawValue != 0, hasFailed: bits & EPOLLERR.rawValue != 0))
-        }
+        if count >= 0 { return Int(count) }
+        if errno == EINTR { return 0 }
+        throw KernelError("epoll_wait()")
+    }
+
+    func found(_ index: Int) -> Readiness? {
+        let bits = events[index].events
+        guard let pointer = events[index].data.ptr else { return nil }
+        let isGone = bits & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+        return Readiness(
+            source: .fromOpaque(pointer), isReadable: isGone || bits & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue) != 0,
+            isWritable: isGone || bits & EPOLLOUT.rawValue != 0,
+            hasHungUp: isGone || bits & EPOLLRDHUP.rawValue != 0, hasFailed: bits & EPOLLERR.rawValue != 0)
     }
 }
 
@@ -86,6 +88,7 @@ struct Readiness {
 @LoopActor final class PollPoller: Poller {
     private var sources: [EventSource] = []
     private var requests: [pollfd] = []
+    private var found: [Readiness] = []
     let forgetsClosed = false
 
     func close() {}
@@ -108,15 +111,15 @@ struct Readiness {
         source.slot = -1
     }
 
-    func wait(milliseconds: CInt, into found: inout [Readiness]) throws(KernelError) {
+    func found(_ index: Int) -> Readiness? { found[index] }
+
+    func wait(milliseconds: CInt) throws(KernelError) -> Int {
+        found.removeAll(keepingCapacity: true)
         requests.removeAll(keepingCapacity: true)
         for source in sources { requests.append(Self.request(for: source)) }
         let count = poll(&requests, nfds_t(requests.count), milliseconds)
-        if count < 0 {
-            if errno == EINTR { return }
-            throw KernelError("poll()")
-        }
-        if count == 0 { return }
+        if count < 0 && errno != EINTR { throw KernelError("poll()") }
+        if count <= 0 { return 0 }
         for (source, answer) in zip(sources, requests) where answer.revents != 0 {
             let bits = CInt(answer.revents)
             let isGone = bits & (POLLERR | POLLHUP | POLLNVAL) != 0
@@ -126,6 +129,7 @@ struct Readiness {
                     isWritable: isGone || bits & POLLOUT != 0, hasHungUp: isGone || bits & Self.hangUp != 0,
                     hasFailed: bits & (POLLERR | POLLNVAL) != 0))
         }
+        return found.count
     }
 
     /// POLLRDHUP, which is a GNU extension.

@@ -40,19 +40,25 @@ package final class SharedThrottle: Sendable {
 
     /// Counts one more event.
     /// - Parameter now: by the monotonic clock, which all processes share.
-    /// - Returns: how many there have been in this window. With as many as the limit says the key is barred from now
-    ///   on; those beyond had been under way.
-    package func note(_ key: SharedKey, _ limit: Limit, at now: Duration) -> Int {
+    /// - Returns: how many there have been in this window, by whatever limits, and whether it is this one that bars
+    ///   the key. Those beyond had been under way.
+    package func note(_ key: SharedKey, _ limit: Limit, at now: Duration) -> (count: Int, bars: Bool) {
         let now = now.milliseconds
+        let first = State(firstOf: limit, at: now)
         for _ in 0..<Self.attempts {
             if let (record, state) = find(key, at: now) {
                 let next = state.afterOneMore(limit, at: now)
-                if words.exchange(state.word, for: next.word, at: record * Self.wordsInRecord) { return next.count }
-            } else if take(key, State(firstOf: limit, at: now), at: now) {
-                return 1
+                if words.exchange(state.word, for: next.word, at: record * Self.wordsInRecord) {
+                    return (next.count, next.isBarred && !state.isBarred)
+                }
+            } else if let record = take(key, first, at: now) {
+                // Another process may have begun a record of the key at the same moment. Whoever sees the other's,
+                // one at least, begins anew, unless a third has counted on with it meanwhile.
+                let isTheOnlyOne = find(key, at: now, besides: record) == nil
+                if isTheOnlyOne || !words.exchange(first.word, for: 0, at: record * Self.wordsInRecord) { break }
             }
         }
-        return 1
+        return (1, first.isBarred)
     }
 
     /// Whether a key has had too many events, and its pause is not over.
@@ -62,8 +68,8 @@ package final class SharedThrottle: Sendable {
         return words[record * Self.wordsInRecord] == state.word
     }
 
-    private func find(_ key: SharedKey, at now: UInt64) -> (record: Int, state: State)? {
-        for record in neighbours(of: key) {
+    private func find(_ key: SharedKey, at now: UInt64, besides own: Int? = nil) -> (record: Int, state: State)? {
+        for record in neighbours(of: key) where record != own {
             let index = record * Self.wordsInRecord
             let state = State(word: words[index])
             guard state.count > 0, state.end > now, words[index + 1] == key.high, words[index + 2] == key.low else { continue }
@@ -72,21 +78,21 @@ package final class SharedThrottle: Sendable {
         return nil
     }
 
-    /// Begins a record. Two processes may do so for one key at the same moment; then one of the two events is lost.
-    /// - Returns: false where another process was faster.
-    private func take(_ key: SharedKey, _ state: State, at now: UInt64) -> Bool {
+    /// Begins a record.
+    /// - Returns: where it is; nil where another process was faster.
+    private func take(_ key: SharedKey, _ state: State, at now: UInt64) -> Int? {
         var place: (record: Int, state: State)?
         for record in neighbours(of: key) {
             let candidate = State(word: words[record * Self.wordsInRecord])
             if place.map({ candidate.cost(at: now) < $0.state.cost(at: now) }) ?? true { place = (record, candidate) }
         }
-        guard let place else { return false }
+        guard let place else { return nil }
         let index = place.record * Self.wordsInRecord
-        guard words.exchange(place.state.word, for: State(end: now + Self.patience, count: 0).word, at: index) else { return false }
+        let claim = State(end: now + Self.patience, count: 0)
+        guard words.exchange(place.state.word, for: claim.word, at: index) else { return nil }
         words[index + 1] = key.high
         words[index + 2] = key.low
-        words[index] = state.word
-        return true
+        return words.exchange(claim.word, for: state.word, at: index) ? place.record : nil
     }
 
     private func neighbours(of key: SharedKey) -> some Sequence<Int> {
@@ -124,8 +130,8 @@ package final class SharedThrottle: Sendable {
                 end: becomesBarred ? now + limit.pause.milliseconds : end, count: count + 1, isBarred: isBarred || becomesBarred)
         }
 
-        /// What is lost with the record, to be compared.
-        func cost(at now: UInt64) -> UInt64 { end <= now ? 0 : isBarred ? end | 1 << 63 : end }
+        /// What is lost with the record, to be compared. One that is being taken is not to be had.
+        func cost(at now: UInt64) -> UInt64 { end <= now ? 0 : count == 0 ? .max : isBarred ? end | 1 << 63 : end }
     }
 }
 

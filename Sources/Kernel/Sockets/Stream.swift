@@ -52,21 +52,9 @@ extension EventSource {
     /// more. Where the loop has reported the other side's end before, a short read has come upon that end.
     func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         if isDrained { return .closed }
-        while true {
-            let count = recv(number, buffer.baseAddress, buffer.count, 0)
-            if count > 0 {
-                if count < buffer.count { ranDry() }
-                return .moved(count)
-            }
-            if count == 0 { return .closed }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                isReadable = false
-                return .wouldBlock
-            default: return .failed(KernelError("recv()"))
-            }
-        }
+        let transfer = receive(into: buffer, flags: 0)
+        if case .moved(let count) = transfer, count < buffer.count { ranDry() }
+        return transfer
     }
 
     private func ranDry() {
@@ -84,8 +72,12 @@ extension EventSource {
 
     /// Copies what is there and leaves it there, up to the buffer's size.
     func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        receive(into: buffer, flags: CInt(MSG_PEEK))
+    }
+
+    private func receive(into buffer: UnsafeMutableRawBufferPointer, flags: CInt) -> Transfer {
         while true {
-            let count = recv(number, buffer.baseAddress, buffer.count, CInt(MSG_PEEK))
+            let count = recv(number, buffer.baseAddress, buffer.count, flags)
             if count > 0 { return .moved(count) }
             if count == 0 { return .closed }
             switch errno {

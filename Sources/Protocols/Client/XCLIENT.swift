@@ -1,30 +1,53 @@
 /// `XCLIENT`, by which a proxy says who its client is: Postfix's command of SMTP (XCLIENT_README), with what Dovecot
 /// adds to it, and Dovecot's command of POP3.
-package enum XClientAttribute: String, Sendable, CaseIterable {
+package enum XClientAttribute: Int, Sendable, CaseIterable {
     // In the order in which they are said, as far as nginx says them.
-    case address = "ADDR", login = "LOGIN", name = "NAME", port = "PORT", proto = "PROTO", helo = "HELO"
-    case destinationAddress = "DESTADDR", destinationPort = "DESTPORT", hopsLeft = "TTL", session = "SESSION"
-    case forwarded = "FORWARD"
+    case address, login, name, port, proto, helo, destinationAddress, destinationPort, hopsLeft, session, forwarded
+
+    /// What it is called in the command.
+    package var word: String {
+        switch self {
+        case .address: "ADDR"
+        case .login: "LOGIN"
+        case .name: "NAME"
+        case .port: "PORT"
+        case .proto: "PROTO"
+        case .helo: "HELO"
+        case .destinationAddress: "DESTADDR"
+        case .destinationPort: "DESTPORT"
+        case .hopsLeft: "TTL"
+        case .session: "SESSION"
+        case .forwarded: "FORWARD"
+        }
+    }
 }
 
 /// What one command says.
 package struct XClientAttributes: Sendable, Equatable {
     package enum Fault: Error, Sendable, Equatable { case syntax, unknownAttribute, value }
 
-    private var values: [XClientAttribute: [UInt8]] = [:]
+    /// By attribute; nil where nothing is said of it.
+    private var values = [[UInt8]?](repeating: nil, count: XClientAttribute.allCases.count)
 
     package subscript(_ attribute: XClientAttribute) -> [UInt8]? {
-        get { values[attribute].flatMap { Self.isUnavailable($0) ? nil : $0 } }
-        set { values[attribute] = newValue }
+        get { said(attribute).flatMap { Self.isUnavailable($0) ? nil : $0 } }
+        set { values[attribute.rawValue] = newValue }
     }
+
+    /// What is said, were it that nobody knows.
+    private func said(_ attribute: XClientAttribute) -> [UInt8]? { values[attribute.rawValue] }
 
     package init() {}
 
     /// Whether this is said, were it that nobody knows.
-    func tells(_ attribute: XClientAttribute) -> Bool { values[attribute] != nil }
+    func tells(_ attribute: XClientAttribute) -> Bool { said(attribute) != nil }
 
     /// Puts what another command says in the place of what this one does.
-    package mutating func add(_ others: XClientAttributes) { values.merge(others.values) { $1 } }
+    package mutating func add(_ others: XClientAttributes) {
+        for (index, value) in others.values.enumerated() where value != nil { values[index] = value }
+    }
+
+    private static let unavailable = Array("[UNAVAILABLE]".utf8)
 
     private static func isUnavailable(_ value: [UInt8]) -> Bool { value.span.isKeyword("[UNAVAILABLE]", in: value.indices) }
 }
@@ -37,11 +60,11 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, text) = try Self.split(word)
-            guard let attribute = known.first(where: { name.span.isKeyword($0.rawValue, in: name.indices) }) else {
+            guard let attribute = known.first(where: { name.span.isKeyword($0.word, in: name.indices) }) else {
                 throw .unknownAttribute
             }
             guard let value = XText.decode(text), !value.isEmpty else { throw .value }
-            values[attribute] = value
+            self[attribute] = value
         }
     }
 
@@ -50,8 +73,8 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, value) = try Self.split(word)
-            let attribute = XClientAttribute.allCases.first { name.span.isKeyword($0.rawValue, in: name.indices) }
-            if let attribute { values[attribute] = value }
+            let attribute = XClientAttribute.allCases.first { name.span.isKeyword($0.word, in: name.indices) }
+            if let attribute { self[attribute] = value }
         }
     }
 
@@ -90,7 +113,7 @@ extension XClientAttributes {
     }
 
     private func hostName() throws(Fault) -> [UInt8]? {
-        guard let name = values[.name] else { return nil }
+        guard let name = said(.name) else { return nil }
         for word in ["[UNAVAILABLE]", "[TEMPUNAVAIL]"] where name.span.isKeyword(word, in: name.indices) { return Array(word.utf8) }
         let isName = name.count <= 255 && name.allSatisfy { $0.isLetter || $0.isDigit || $0 == .hyphen || $0 == .dot }
         guard isName else { throw .value }
@@ -108,31 +131,35 @@ enum SessionName {
 // MARK: Writing
 
 extension XClientAttributes {
-    /// What of these facts has an attribute.
+    /// What of these facts has an attribute. A client without an address is said to have none: to an upstream that
+    /// hears nothing it would still be the proxy, whose word for who the client is counts.
     package init(_ facts: ClientFacts) {
-        guard let source = facts.source else { return }
-        values[.address] = source.address.xclientText
-        values[.port] = Array("\(source.port)".utf8)
-        values[.name] = facts.hostName
-        values[.destinationAddress] = facts.destination?.address.xclientText
-        values[.destinationPort] = facts.destination.map { Array("\($0.port)".utf8) }
-        values[.hopsLeft] = Array("\(facts.hopsLeft)".utf8)
-        values[.session] = facts.session
+        self[.address] = facts.source?.address.xclientText ?? Self.unavailable
+        self[.port] = facts.source.map { Array("\($0.port)".utf8) } ?? Self.unavailable
+        self[.name] = facts.hostName
+        self[.destinationAddress] = facts.destination?.address.xclientText
+        self[.destinationPort] = facts.destination.map { Array("\($0.port)".utf8) }
+        self[.hopsLeft] = Array("\(facts.hopsLeft)".utf8)
+        self[.session] = facts.session
     }
 
     /// The words of SMTP for those of the attributes that the upstream knows, in so many commands as their
     /// length asks for. The address is in the last one: who has said it is a stranger (XCLIENT_README, note 1).
-    package func smtpCommands(known: Set<XClientAttribute>) -> [[UInt8]] {
+    package func smtpCommands(known: [XClientAttribute]) -> [[UInt8]] {
         var commands: [[UInt8]] = []
-        for attribute in XClientAttribute.allCases where known.contains(attribute) {
-            guard let value = values[attribute] else { continue }
-            let word = Array(" \(attribute.rawValue)=".utf8) + XText.encode(value)
-            if let last = commands.last, last.count + word.count <= Self.maxCommandByteCount {
-                commands[commands.count - 1] += word
-            } else {
-                commands.append(Array("XCLIENT".utf8) + word)
-            }
+        var command: [UInt8] = []
+        for attribute in XClientAttribute.allCases where known.contains(where: { $0.rawValue == attribute.rawValue }) {
+            guard let value = said(attribute) else { continue }
+            let (name, text) = (attribute.word.utf8, XText.encode(value))
+            let isFull = command.count + name.count + text.count + 2 > Self.maxCommandByteCount
+            if isFull && !command.isEmpty { commands.append(command) }
+            if isFull || command.isEmpty { command = Array("XCLIENT".utf8) }
+            command.append(.space)
+            command.append(contentsOf: name)
+            command.append(.equalsSign)
+            command.append(contentsOf: text)
         }
+        if !command.isEmpty { commands.append(command) }
         return commands.reversed()
     }
 

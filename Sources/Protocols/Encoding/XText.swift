@@ -3,10 +3,15 @@
 package enum XText {
     private static let hexDigits = Array("0123456789ABCDEF".utf8)
 
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte > .space && byte < 0x7F && byte != .plus && byte != .equalsSign
+    }
+
     package static func encode(_ bytes: [UInt8]) -> [UInt8] {
+        if bytes.allSatisfy(isPlain) { return bytes }
         var text: [UInt8] = []
         for byte in bytes {
-            if byte > .space && byte < 0x7F && byte != .plus && byte != .equalsSign {
+            if isPlain(byte) {
                 text.append(byte)
             } else {
                 text += [.plus, hexDigits[Int(byte >> 4)], hexDigits[Int(byte & 0x0F)]]

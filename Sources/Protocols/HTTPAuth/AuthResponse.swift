@@ -17,7 +17,7 @@ package struct AuthResponse: Sendable, Equatable {
         ///   - user: replaces the login, if not nil.
         ///   - password: replaces the secret, if not nil.
         ///   - security: replaces what `proxy_ssl` says, if not nil.
-        case accepted(server: [UInt8], port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
+        indirect case accepted(server: [UInt8], port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
         /// The client hears no, after `wait` and with another try to come, or else at once for good.
         case refused(Refusal, wait: Duration?)
         /// Ask the same again after this long, which may be zero.
@@ -76,7 +76,7 @@ package struct AuthResponse: Sendable, Equatable {
 
     /// RFC 9112, section 9.3: HTTP/1.1 keeps a connection unless it says otherwise, HTTP/1.0 if it says so.
     private static func keepsConnection(_ head: HTTPResponseHead, of bytes: Span<UInt8>) -> Bool {
-        guard let status = head.status, !head.lists("close", in: "connection", of: bytes) else { return false }
-        return status.isHTTP11 || head.lists("keep-alive", in: "connection", of: bytes)
+        guard let status = head.status, !head.lists("close", in: .connection, of: bytes) else { return false }
+        return status.isHTTP11 || head.lists("keep-alive", in: .connection, of: bytes)
     }
 }

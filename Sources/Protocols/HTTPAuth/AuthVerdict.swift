@@ -12,7 +12,7 @@ extension AuthResponse.Verdict {
     /// Decides in nginx's order, but needs a 2xx status, an `Auth-Status` and no contradiction for a yes.
     init(of head: HTTPResponseHead, in bytes: Span<UInt8>) {
         do throws(Fault) {
-            guard let status = try Self.value(of: "auth-status", head, bytes) else {
+            guard let status = try Self.value(of: .status, head, bytes) else {
                 try Self.requireSuccess(head)
                 throw Fault("did not send status")
             }
@@ -36,16 +36,16 @@ extension AuthResponse.Verdict {
     }
 
     private static func accepted(_ head: HTTPResponseHead, _ bytes: Span<UInt8>) throws(Fault) -> Self {
-        guard let server = try value(of: "auth-server", head, bytes), !server.isEmpty,
-            let port = try value(of: "auth-port", head, bytes), !port.isEmpty
+        guard let server = try value(of: .server, head, bytes), !server.isEmpty,
+            let port = try value(of: .port, head, bytes), !port.isEmpty
         else { throw Fault("did not send server or port") }
-        let user = try value(of: "auth-user", head, bytes)
-        let password = try value(of: "auth-pass", head, bytes)
+        let user = try value(of: .user, head, bytes)
+        let password = try value(of: .password, head, bytes)
         return .accepted(
             server: try address(server, bytes), port: try portNumber(port, bytes),
             user: user.map { HTTPText(bytes, $0).array },
             password: password.map { Secret(bytes.extracting($0)) },
-            security: try value(of: "auth-ssl", head, bytes).map { (range) throws(Fault) in try security(range, bytes) })
+            security: try value(of: .security, head, bytes).map { (range) throws(Fault) in try security(range, bytes) })
     }
 
     /// A word that is not known may have meant TLS, so it is none to go on with.
@@ -59,7 +59,9 @@ extension AuthResponse.Verdict {
 
     private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {
         let text = bytes.extracting(range)
-        if let address = ServerLiteral.parse(text) { return HTTPText(text, address).array }
+        let isBracketed = text.count > 2 && text[0] == UInt8(ascii: "[") && text[text.count - 1] == UInt8(ascii: "]")
+        let literal = isBracketed ? text.extracting(1..<text.count - 1) : text
+        if let address = InternetAddress(literal), address.isIPv6 || !isBracketed { return literal.bytes() }
         guard ServerName.isOne(text) else { throw Fault("sent invalid server address:\"\(string(range, bytes))\"") }
         return text.bytes()
     }
@@ -74,8 +76,8 @@ extension AuthResponse.Verdict {
     private static func refusal(saying text: Range<Int>, _ head: HTTPResponseHead, _ bytes: Span<UInt8>) -> Refusal {
         // Control bytes mean things to terminals and logs that no message should.
         let message = HTTPText(bytes, text).array.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: " ") : $0 }
-        let code = head.lastValue(of: "auth-error-code", in: bytes).flatMap { smtpCode($0, bytes) }
-        let saslError = head.lastValue(of: "auth-error-sasl", in: bytes).flatMap { base64($0, bytes) }
+        let code = head.lastValue(of: .errorCode).flatMap { smtpCode($0, bytes) }
+        let saslError = head.lastValue(of: .saslError).flatMap { base64($0, bytes) }
         return Refusal(.message(message), smtpCode: code, saslError: saslError)
     }
 
@@ -106,14 +108,14 @@ extension AuthResponse.Verdict {
 
     /// Whole seconds; nil where there are none, or where they are no number.
     private static func wait(_ head: HTTPResponseHead, _ bytes: Span<UInt8>) -> Duration? {
-        guard let range = head.lastValue(of: "auth-wait", in: bytes),
+        guard let range = head.lastValue(of: .wait),
             let seconds = HTTPText(bytes, range).number(), seconds > 0
         else { return nil }
         return min(.seconds(seconds), longestWait)
     }
 
     private static func value(
-        of name: StaticString, _ head: HTTPResponseHead, _ bytes: Span<UInt8>
+        of name: HTTPResponseHead.Name, _ head: HTTPResponseHead, _ bytes: Span<UInt8>
     ) throws(Fault) -> Range<Int>? {
         do {
             return try head.value(of: name, in: bytes)

@@ -9,8 +9,40 @@ struct HTTPResponseHead {
         let code: Int
     }
 
+    /// The headers that mean something here; what others say is not kept.
+    enum Name: CaseIterable {
+        case connection, contentLength, transferEncoding
+        case status, server, port, user, password, security, wait, errorCode, saslError
+
+        /// In small letters, since letter case means nothing in a name.
+        var word: StaticString {
+            switch self {
+            case .connection: "connection"
+            case .contentLength: "content-length"
+            case .transferEncoding: "transfer-encoding"
+            case .status: "auth-status"
+            case .server: "auth-server"
+            case .port: "auth-port"
+            case .user: "auth-user"
+            case .password: "auth-pass"
+            case .security: "auth-ssl"
+            case .wait: "auth-wait"
+            case .errorCode: "auth-error-code"
+            case .saslError: "auth-error-sasl"
+            }
+        }
+
+        init?(_ text: HTTPText) {
+            for name in Self.allCases where text.isWord(name.word) {
+                self = name
+                return
+            }
+            return nil
+        }
+    }
+
     struct Field {
-        let name: Range<Int>
+        let name: Name
         let value: Range<Int>
     }
 
@@ -46,8 +78,8 @@ struct HTTPResponseHead {
             status = Self.status(line, of: bytes)
             return status == nil ? .statusLine : nil
         }
-        guard let field = Self.field(line, of: bytes) else { return .header }
-        fields.append(field)
+        guard let (name, value) = Self.field(line, of: bytes) else { return .header }
+        if let name = Name(HTTPText(bytes, name)) { fields.append(Field(name: name, value: value)) }
         return nil
     }
 
@@ -63,13 +95,13 @@ struct HTTPResponseHead {
 
     /// `Name: value`; without a colon the value is empty, as in nginx. A name is a token, so that neither
     /// a space before the colon nor a continuation line can hide a header from us or from others.
-    private static func field(_ line: Range<Int>, of bytes: Span<UInt8>) -> Field? {
+    private static func field(_ line: Range<Int>, of bytes: Span<UInt8>) -> (name: Range<Int>, value: Range<Int>)? {
         var index = line.lowerBound
         while index < line.upperBound, HTTPText.isTokenByte(bytes[index]) { index += 1 }
         let name = line.lowerBound..<index
         guard !name.isEmpty, index == line.upperBound || bytes[index] == UInt8(ascii: ":") else { return nil }
         let value = HTTPText.trim(min(index + 1, line.upperBound)..<line.upperBound, of: bytes)
-        return HTTPText(bytes, value).contains(UInt8(ascii: "\r")) ? nil : Field(name: name, value: value)
+        return HTTPText(bytes, value).contains(UInt8(ascii: "\r")) ? nil : (name, value)
     }
 }
 
@@ -80,12 +112,11 @@ extension HTTPResponseHead {
     }
 
     /// The value of a header that may be repeated, but not with another value.
-    /// - Parameter name: in small letters.
-    func value(of name: StaticString, in bytes: Span<UInt8>) throws(Contradiction) -> Range<Int>? {
+    func value(of name: Name, in bytes: Span<UInt8>) throws(Contradiction) -> Range<Int>? {
         var found: Range<Int>?
-        for field in fields where field.name.count == name.utf8CodeUnitCount && HTTPText(bytes, field.name).isWord(name) {
+        for field in fields where field.name == name {
             if let found, !HTTPText(bytes, found).isEqual(to: HTTPText(bytes, field.value)) {
-                throw Contradiction(name: "\(name)")
+                throw Contradiction(name: "\(name.word)")
             }
             found = field.value
         }
@@ -93,16 +124,11 @@ extension HTTPResponseHead {
     }
 
     /// The value of a header of which the last one counts.
-    /// - Parameter name: in small letters.
-    func lastValue(of name: StaticString, in bytes: Span<UInt8>) -> Range<Int>? {
-        fields.last { HTTPText(bytes, $0.name).isWord(name) }?.value
-    }
+    func lastValue(of name: Name) -> Range<Int>? { fields.last { $0.name == name }?.value }
 
     /// Whether a header of this name lists this word.
-    /// - Parameters:
-    ///   - word: in small letters.
-    ///   - name: in small letters.
-    func lists(_ word: StaticString, in name: StaticString, of bytes: Span<UInt8>) -> Bool {
-        fields.contains { HTTPText(bytes, $0.name).isWord(name) && HTTPText(bytes, $0.value).lists(word) }
+    /// - Parameter word: in small letters.
+    func lists(_ word: StaticString, in name: Name, of bytes: Span<UInt8>) -> Bool {
+        fields.contains { $0.name == name && HTTPText(bytes, $0.value).lists(word) }
     }
 }

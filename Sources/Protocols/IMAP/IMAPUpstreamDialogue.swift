@@ -6,16 +6,19 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         case hopeless(UpstreamAction)
         case awaitingGreeting(Login)
         /// The rest of the command, each part after the upstream has asked for it.
-        case saying(ArraySlice<IMAPLoginCommand.Part>, Login, activity: String)
-        case said(Login, activity: String)
+        case saying(ArraySlice<IMAPLoginCommand.Part>, OAuthLogin?, activity: String)
+        /// With the token that was said, if it was one.
+        case said(OAuthLogin?, activity: String)
         /// The upstream has explained why it refuses the token, and the refusal itself is to come.
         case explained(saslError: [UInt8])
         case decided
     }
 
-    private enum Login: Sendable {
+    private indirect enum Login: Sendable {
         case password([UInt8], Secret)
         case token(OAuthLogin, mechanism: String)
+
+        var token: OAuthLogin? { if case .token(let token, _) = self { token } else { nil } }
     }
 
     /// What the upstream may say in all from our command to its decision.
@@ -82,31 +85,29 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
             heard += line
             return .skip
         }
-        switch (state, reply) {
+        let before = state
+        state = .decided
+        switch (before, reply) {
         case (.awaitingGreeting(let login), .untagged(.ok, let code)):
             let offers = IMAPUpstreamOffers(code)
-            let action = say(command(for: login, offers: offers).parts[...], of: login)
+            let action = say(command(for: login, offers: offers).parts[...], login.token)
             guard let introduction, offers.takesID, case .send(let part) = action else { return action }
             awaitsItsReply = true
             var line = Secret(introduction.line.span)
             line.append(part.span)
             return .send(line)
-        case (.saying(let rest, let login, _), .continuation):
-            return say(rest, of: login)
-        case (.said(.token(let token, _), _), .continuation(let saslError)):
+        case (.saying(let rest, let token, _), .continuation):
+            return say(rest, token)
+        case (.said(let token?, _), .continuation(let saslError)):
             state = .explained(saslError: saslError)
             return .send(token.answerToError)
         case (.said, .tagged(.ok, _)):
-            state = .decided
             return .accepted(reply: heard + line)
         case (.said, .tagged(.no, let code)) where !Self.isAboutServer(code):
-            state = .decided
             return .refused(reply: heard + line, saslError: nil)
         case (.explained(let saslError), .tagged(.no, let code)) where !Self.isAboutServer(code):
-            state = .decided
             return .refused(reply: heard + line, saslError: saslError)
         default:
-            state = .decided
             return .failed(reply: heard + line)
         }
     }
@@ -128,11 +129,11 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
     }
 
     /// Says the first of these parts; the others wait for the upstream.
-    private mutating func say(_ parts: ArraySlice<IMAPLoginCommand.Part>, of login: Login) -> UpstreamAction {
+    private mutating func say(_ parts: ArraySlice<IMAPLoginCommand.Part>, _ token: OAuthLogin?) -> UpstreamAction {
         guard let part = parts.first else { return .failed(reply: heard) }
         let rest = parts.dropFirst()
         state = rest.isEmpty
-            ? .said(login, activity: part.activity) : .saying(rest, login, activity: part.activity)
+            ? .said(token, activity: part.activity) : .saying(rest, token, activity: part.activity)
         return .send(part.bytes)
     }
 

@@ -24,7 +24,7 @@ package struct SMTP: MailProtocol {
         auth = settings.auth
         helloReply = SMTPReply.line("250 ", policy.serverName)
         capabilities = SMTPCapabilityLists(settings, policy: policy)
-        let xclient = (["XCLIENT"] + Self.knownAttributes.map(\.rawValue)).joined(separator: " ")
+        let xclient = (["XCLIENT"] + Self.knownAttributes.map(\.word)).joined(separator: " ")
         capabilitiesForProxies = SMTPCapabilityLists(settings, policy: policy, more: [Array(xclient.utf8)])
         clientBufferSize = settings.clientBuffer
         greetingDelay = settings.greetingDelay > .zero ? settings.greetingDelay : nil

@@ -57,9 +57,11 @@ package struct SMTPReply: Equatable, Sendable {
         let span = bytes.span
         var start = span.line()?.end ?? bytes.count
         while let line = span.line(from: start) {
-            let text = span.bytes(in: min(start + 4, line.content.upperBound)..<line.content.upperBound)
-            let words = text.split(separator: .space).map { Array($0) }
-            if let first = words.first, first.span.isKeyword(keyword, in: first.indices) { return Array(words.dropFirst()) }
+            let text = min(start + 4, line.content.upperBound)..<line.content.upperBound
+            let rest = min(text.lowerBound + keyword.utf8.count, text.upperBound)..<text.upperBound
+            if span.isKeyword(keyword, in: text.lowerBound..<rest.lowerBound), rest.isEmpty || span[rest.lowerBound] == .space {
+                return span.bytes(in: rest).split(separator: .space).map { Array($0) }
+            }
             start = line.end
         }
         return nil

@@ -36,6 +36,8 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     }
 
     private let script: Script
+    /// The client's own greeting, behind what is said of the client; nil where it is not told.
+    private let clientHello: Command?
     private var state: State
 
     /// - Parameter client: what the client has said of itself.
@@ -43,13 +45,15 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         _ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, policy: DialoguePolicy
     ) {
         script = Script(credentials: credentials, client: client, route: route, policy: policy)
+        var clientHello: Command?
         do throws(Obstacle) {
             // Whatever the upstream offers, what cannot be said at all is known now.
-            _ = try script.introduction(to: SMTPReply())
+            clientHello = try script.clientHello()
             state = .awaitingReply(to: .connection, soFar: SMTPReply(), then: [try script.hello()] + (try script.login()))
         } catch {
             state = .hopeless(error.action)
         }
+        self.clientHello = clientHello
     }
 
     package var activity: String {
@@ -91,7 +95,9 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
             return decide(.accepted(reply: reply.bytes))
         case (.hello, 250):
             do throws(Obstacle) {
-                return proceed(to: try script.introduction(to: reply) + commands)
+                let introduction = try script.introduction(to: reply)
+                let hello = introduction.isEmpty ? nil : clientHello
+                return proceed(to: introduction + (hello.map { [$0] } ?? []) + commands)
             } catch {
                 return decide(error.action)
             }
@@ -156,19 +162,23 @@ extension SMTPUpstreamDialogue {
             return try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName.span)
         }
 
-        /// XCLIENT, and the client's own greeting for the session that begins anew with it.
+        /// The client's own greeting, for the session that begins anew with XCLIENT.
+        func clientHello() throws(Obstacle) -> Command? {
+            guard policy.sendsXCLIENT, let helo = client.helo else { return nil }
+            return try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)
+        }
+
+        /// XCLIENT.
         /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
         ///   lists none is told what nginx tells every upstream.
         func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT, route.client.source != nil else { return [] }
+            guard policy.sendsXCLIENT else { return [] }
             let listed = offer.parameters(of: "XCLIENT") ?? []
             let known = XClientAttribute.allCases.filter { attribute in
-                listed.contains { $0.span.isKeyword(attribute.rawValue, in: $0.indices) }
+                listed.contains { $0.span.isKeyword(attribute.word, in: $0.indices) }
             }
-            let commands = attributes.smtpCommands(known: listed.isEmpty ? [.address, .login, .name] : Set(known))
-            let introduction = try commands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
-            guard !introduction.isEmpty, let helo = client.helo else { return introduction }
-            return introduction + [try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)]
+            let commands = attributes.smtpCommands(known: listed.isEmpty ? [.address, .login, .name] : known)
+            return try commands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
         }
 
         private var attributes: XClientAttributes {

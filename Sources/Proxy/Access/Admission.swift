@@ -2,17 +2,19 @@ import Kernel
 import Protocols
 import Telemetry
 
+/// Nothing of this waits; what is returned is why the client is to be turned away, or nil.
 extension Session {
-    /// Lets the client in that is at `identity.address`, or turns it away. To be asked again whenever somebody
+    /// Lets the client in that is at `identity.address`, if it may. To be asked again whenever somebody
     /// who is trusted has told another address: what was counted for the one before is given back.
-    func admitClient() async throws(SessionFailure) {
+    func admitClient() -> SessionFailure? {
         forgetAdmission()
         guard server.access.rules.admit(identity.address) else {
-            try await turnAway(.accessForbidden, .error, "access forbidden by rule")
+            return .turnedAway(.accessForbidden, level: .error, text: "access forbidden by rule")
         }
-        try await refuseBarred()
-        try await count(SharedKey(clientAt: identity.address), by: server.access.limits.byAddress)
-        isAdmitted = true
+        let limits = server.access.limits.byAddress
+        let failure = bar() ?? (limits.isEmpty ? nil : count(SharedKey(clientAt: identity.address), by: limits))
+        isAdmitted = failure == nil
+        return failure
     }
 
     /// The client is somebody else, or may still turn out to be.
@@ -23,45 +25,51 @@ extension Session {
 
     /// Counts the login that has been found good, or tells the client that it has enough of them. A client without a
     /// login is not counted.
-    func admitLogin() async throws(SessionFailure) {
-        try await count(context.login.isEmpty ? nil : SharedKey(context.login), by: server.access.limits.byLogin)
+    func admitLogin() -> SessionFailure? {
+        let limits = server.access.limits.byLogin
+        return limits.isEmpty || context.login.isEmpty ? nil : count(SharedKey(context.login), by: limits)
     }
 
-    private func count(
-        _ key: @autoclosure () -> SharedKey?, by limits: [ConnectionLimits.Limit]
-    ) async throws(SessionFailure) {
-        guard !limits.isEmpty, let key = key() else { return }
+    private func count(_ key: SharedKey?, by limits: [ConnectionLimits.Limit]) -> SessionFailure? {
+        guard let key else { return nil }
         for limit in limits {
+            let failure: SessionFailure?
             switch limit.tally.count(key, atMost: limit.count) {
             case .counted(let place):
                 places.add(place, in: limit.tally)
+                failure = nil
             case .full:
                 let manner = server.access.limits.isDryRun ? ", dry run," : ""
-                try await refuse(server.access.limits.logLevel, "limiting connections\(manner) by zone \"\(limit.zoneName)\"")
+                failure = refusal(server.access.limits.logLevel, "limiting connections\(manner) by zone \"\(limit.zoneName)\"")
             case .noRoom:
-                try await refuse(.crit, "no memory in limit_conn_zone \"\(limit.zoneName)\"")
+                failure = refusal(.crit, "no memory in limit_conn_zone \"\(limit.zoneName)\"")
             }
+            if let failure { return failure }
         }
+        return nil
     }
 
-    private func refuse(_ level: LogLevel, _ text: String) async throws(SessionFailure) {
-        guard server.access.limits.isDryRun else { try await turnAway(.tooManyConnections, level, text) }
+    private func refusal(_ level: LogLevel, _ text: String) -> SessionFailure? {
+        guard server.access.limits.isDryRun else { return .turnedAway(.tooManyConnections, level: level, text: text) }
         log.write(level, text, context: context)
+        return nil
     }
 
-    private func turnAway(_ farewell: Farewell, _ level: LogLevel, _ text: String) async throws(SessionFailure) -> Never {
-        // What is not known yet to take bytes would be closed without a word.
+    /// Turns the client away, so that nobody is asked about it, while its address is barred for logins that have failed.
+    func bar() -> SessionFailure? {
+        guard let failures = server.access.failures, failures.isBarred(identity.address) else { return nil }
+        let text = "login refused to \(identity.address.host) after too many failures"
+        return .turnedAway(.tooManyFailures, level: .info, text: text)
+    }
+}
+
+extension Session {
+    /// Ends the session once the client can be told why. What is not known yet to take bytes would be closed without a
+    /// word.
+    func turnAway(_ failure: SessionFailure) async throws(SessionFailure) -> Never {
         setDeadline(server.timeout, else: .clientTimedOut)
         try await wait { [client] in client.isWritable }
-        throw .turnedAway(farewell, level: level, text: text)
-    }
-
-    // MARK: Logins that fail
-
-    /// Turns the client away, and asks nobody about it, while its address is barred for logins that have failed.
-    func refuseBarred() async throws(SessionFailure) {
-        guard let failures = server.access.failures, failures.isBarred(identity.address) else { return }
-        try await turnAway(.tooManyFailures, .info, "login refused to \(identity.address.host) after too many failures")
+        throw failure
     }
 
     /// Counts a login that has been refused, and holds the answer back. The log has a line for it that programs

@@ -37,10 +37,11 @@ import Protocols
     /// - Returns: nil where those of the address do not matter.
     func noteFailure(from address: SocketAddress) -> Outcome? {
         guard let key = key(of: address) else { return nil }
-        let number = failures.note(key, rule.limit, at: LoopActor.loop.now)
+        let (count, bars) = failures.note(key, rule.limit, at: LoopActor.loop.now)
+        // Some may have been under way, or at a server that bears more.
         return Outcome(
-            number: number, limit: rule.limit.count, delay: rule.delay * (1 << min(number - 1, Self.doublings)),
-            pause: number == rule.limit.count ? rule.limit.pause : nil)
+            number: min(count, rule.limit.count), limit: rule.limit.count,
+            delay: rule.delay * (1 << min(count - 1, Self.doublings)), pause: bars ? rule.limit.pause : nil)
     }
 
     private func key(of address: SocketAddress) -> SharedKey? {

@@ -19,13 +19,12 @@ extension Session {
     /// the question and does not answer it has seen the password in vain.
     ///
     /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left.
-    func verdict(
+    @inline(__always) func verdict(
         of authServers: [AuthServer], on credentials: Credentials
     ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
         let end = LoopActor.loop.now + server.authHTTP.timeout
-        setDeadline(server.authHTTP.timeout, else: .authServerTimedOut(authServers[0].host))
         var lastFailure: SessionFailure?
-        let candidates = try await candidates(among: authServers, &lastFailure)
+        let candidates = try await candidates(among: authServers, until: end, &lastFailure)
         for (index, candidate) in candidates.enumerated() {
             // The failure of one that is not the last would not be heard of otherwise.
             if index > 0, let record = lastFailure?.record {
@@ -48,13 +47,18 @@ extension Session {
     }
 
     /// All places at which one can be asked, in the order of the file, but those last that have failed of late.
-    private func candidates(
-        among authServers: [AuthServer], _ failure: inout SessionFailure?
+    @inline(__always) private func candidates(
+        among authServers: [AuthServer], until end: Duration, _ failure: inout SessionFailure?
     ) async throws(SessionFailure) -> [Candidate] {
         var (up, down): ([Candidate], [Candidate]) = ([], [])
-        let patience = authServers.count > 1 ? Self.connectPatience : nil
-        for authServer in authServers {
-            switch try await addresses(of: authServer.host, within: patience) {
+        var found: [FoundAddresses]?
+        if authServers.contains(where: { fixedAddresses(of: $0.host) == nil }) {
+            setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServers[0].host))
+            let patience = authServers.count > 1 ? Self.connectPatience : server.resolverTimeout
+            found = try await addresses(of: authServers.map(\.host), within: patience)
+        }
+        for (index, authServer) in authServers.enumerated() {
+            switch found?[index] ?? .success(authServer.host.addresses) {
             case .success(let addresses):
                 for address in addresses {
                     let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
@@ -66,18 +70,18 @@ extension Session {
                 failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
             }
         }
-        return Array((up + down).prefix(Self.maximumCandidates))
+        return down.isEmpty && up.count <= Self.maximumCandidates ? up : Array((up + down).prefix(Self.maximumCandidates))
     }
 
     /// - Parameter share: how long this one may take where others are left to ask; nil where it is the last.
-    private func ask(
+    @inline(__always) private func ask(
         _ candidate: Candidate, about credentials: Credentials, until rest: Duration, share: Duration?
     ) async throws(SessionFailure) -> Result<AuthResponse.Verdict, SessionFailure> {
         let address = candidate.client.address
         setDeadline(rest, else: .authServerTimedOut(address))
         log.debug(.mail, "mail auth http: asking \(address), login attempt \(loginAttempts)", context: context)
         candidate.client.noteTrial(pause: server.authHTTP.failTimeout)
-        let question = candidate.client.ask(request(to: candidate.server, about: credentials).encode(), waiter: waiter)
+        let question = candidate.client.ask(request(to: candidate.server, about: credentials), waiter: waiter)
         do throws(SessionFailure) {
             if let share {
                 try await pause(for: min(share, Self.connectPatience)) { question.answer != nil }
@@ -103,13 +107,14 @@ extension Session {
         }
     }
 
-    private func request(to authServer: AuthServer, about credentials: Credentials) -> AuthRequest {
-        AuthRequest(
+    private func request(to authServer: AuthServer, about credentials: Credentials) -> Secret {
+        let request = AuthRequest(
             uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
             clientAddress: Array(identity.host.utf8),
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
+        return request.encode()
     }
 }

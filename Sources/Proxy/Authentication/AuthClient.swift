@@ -74,9 +74,10 @@ import TLS
         while let first = waiting.first {
             let needsNew = first.hasBeenResent && connectionCount < maximumConnections
             if !needsNew, let connection = idle.popLast() {
-                connection.send(take(share))
+                for _ in 0..<share where !waiting.isEmpty { connection.take(waiting.removeFirst()) }
+                connection.goOn()
             } else if connectionCount < maximumConnections {
-                open(for: take(1))
+                open(for: waiting.removeFirst())
             } else {
                 return
             }
@@ -88,15 +89,9 @@ import TLS
         return max(1, min(Self.maximumPipelined, (waiting.count + idle.count) / (idle.count + 1)))
     }
 
-    private func take(_ count: Int) -> [AuthQuestion] {
-        let taken = Array(waiting.prefix(count))
-        waiting.removeFirst(taken.count)
-        return taken
-    }
-
-    private func open(for questions: [AuthQuestion]) {
+    private func open(for question: AuthQuestion) {
         guard worker.takeConnection() else {
-            return questions.forEach { $0.answer(.failed(text: worker.connectionsExhausted, nil, isOurs: true)) }
+            return question.answer(.failed(text: worker.connectionsExhausted, nil, isOurs: true))
         }
         do throws(KernelError) {
             let source = try EventSource.connect(to: address)
@@ -106,14 +101,12 @@ import TLS
                 throw error
             }
             connectionCount += 1
-            connection.send(questions)
+            connection.take(question)
         } catch {
             worker.giveBackConnection()
             let isConnect = error.call == "connect()"
-            for question in questions {
-                question.answer(
-                    .failed(text: isConnect ? "connect() to \(address) failed" : "\(error.call) failed", error, isOurs: !isConnect))
-            }
+            question.answer(
+                .failed(text: isConnect ? "connect() to \(address) failed" : "\(error.call) failed", error, isOurs: !isConnect))
         }
     }
 
@@ -160,7 +153,8 @@ import TLS
     /// It went to a kept connection that then turned out to be closed. That excuses once.
     fileprivate(set) var hasBeenResent = false
     private let waiter: Waiter
-    fileprivate weak var connection: AuthConnection?
+    /// Until it is answered or put to another.
+    fileprivate var connection: AuthConnection?
 
     fileprivate init(_ request: Secret, waiter: Waiter) {
         self.request = request
@@ -180,6 +174,7 @@ import TLS
         isCancelled = true
         request = nil
         connection?.questionWasCancelled()
+        connection = nil
     }
 }
 
@@ -212,14 +207,16 @@ import TLS
         }
     }
 
-    fileprivate func send(_ more: [AuthQuestion]) {
+    fileprivate func take(_ question: AuthQuestion) {
         idleTimer.stop()
-        for question in more {
-            question.connection = self
-            guard let request = question.request else { continue }
-            if stage == .ready { connection.say(request.span) } else { connection.enqueue(request.span) }
-        }
-        questions += more
+        question.connection = self
+        questions.append(question)
+        guard let request = question.request else { return }
+        if stage == .ready { connection.say(request.span) } else { connection.enqueue(request.span) }
+    }
+
+    /// Sees what has become of what was said.
+    fileprivate func goOn() {
         if stage == .ready { proceed() }
     }
 

@@ -26,9 +26,9 @@ extension Session {
     private static let minimumWait = Duration.seconds(1)
 
     /// Asks whether the credentials are good, and where they lead.
-    func authenticate(_ credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
+    @inline(__always) func authenticate(_ credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
         context.login = credentials.login
-        try await learnClientName()
+        if clientNameLookup != nil { try await learnClientName() }
         switch server.route {
         case .upstream(let upstream):
             return .accepted(
@@ -40,7 +40,7 @@ extension Session {
         }
     }
 
-    private func ask(_ authServers: [AuthServer], about credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
+    @inline(__always) private func ask(_ authServers: [AuthServer], about credentials: Credentials) async throws(SessionFailure) -> AuthDecision {
         var last: SocketAddress?
         for _ in 0...Self.maximumWaits {
             let (verdict, address) = try await verdict(of: authServers, on: credentials)

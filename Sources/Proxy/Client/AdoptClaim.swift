@@ -11,7 +11,7 @@ extension Session {
         log.debug(.mail, "mail: \(identity.peer) says that its client is \(identity.address)", context: context)
         if claim.address != nil {
             context.client = identity.host
-            try await admitClient()
+            if let failure = admitClient() { try await turnAway(failure) }
         }
         // A name that is told needs no looking for, and none that is found may take its place.
         if claim.hostName != nil { forgetClientNameLookup() } else if claim.address != nil { lookUpClientName() }

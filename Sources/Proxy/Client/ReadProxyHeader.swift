@@ -3,9 +3,8 @@ import Protocols
 import Telemetry
 
 extension Session {
-    /// Hears from the balancer before us who the client is, where the listener says that it tells.
-    @inline(__always) func readProxyHeader() async throws(SessionFailure) {
-        guard expectsProxyHeader else { return }
+    /// Hears from the balancer before us who the client is.
+    func readProxyHeader() async throws(SessionFailure) {
         context.activity = "reading PROXY protocol"
         // A client of TLS is not to be told anything before.
         if beginsWithTLS { client.endPlaintext() }

@@ -61,6 +61,8 @@ import Telemetry
         var canGather: Bool { isFlood && !from.isReadable && !isStuck && !hasEnded }
     }
 
+    /// In the worker's list.
+    var place = -1
     private let worker: WorkerServices
     private let log: ErrorLog
     private let context: LogContext

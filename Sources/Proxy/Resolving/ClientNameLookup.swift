@@ -85,7 +85,7 @@ import Telemetry
     }
 
     private func answer(to question: DNSQuestion, within limit: Duration) async -> AnswerCache.Answer {
-        let inquiry = resolver.ask(question, within: limit, waiter: waiter)
+        let inquiry = resolver.ask(question, within: limit, waiter: waiter, isDispensable: true)
         defer { inquiry.cancel() }
         while !isCancelled {
             if let answer = inquiry.answer { return answer }
@@ -127,7 +127,10 @@ extension Session {
         guard let lookup = clientNameLookup else { return }
         if lookup.hostName == nil {
             stopDeadline()
-            try await wait { lookup.hostName != nil }
+            // Whoever has said more before it ended its sending may still be there for the answers.
+            func isGone() -> Bool { client.hasHungUp && client.input.isEmpty }
+            try await wait { lookup.hostName != nil || isGone() }
+            if lookup.hostName == nil { throw .clientGone }
         }
         if let hostName = lookup.hostName { identity.hostName = hostName }
         clientNameLookup = nil

@@ -39,12 +39,17 @@ import Telemetry
     /// - Parameters:
     ///   - limit: how long the answer is waited for.
     ///   - waiter: woken when there is an answer, which may be that there is none.
-    func ask(_ question: DNSQuestion, within limit: Duration, waiter: Waiter) -> Inquiry {
+    ///   - isDispensable: whether the answer is done without where clients need the socket that it takes.
+    func ask(
+        _ question: DNSQuestion, within limit: Duration, waiter: Waiter, isDispensable: Bool = false
+    ) -> Inquiry {
         let inquiry = Inquiry(waiter)
         if let known = cache.answer(to: question, at: LoopActor.loop.now) {
             inquiry.answer(known)
         } else if let lookup = lookups[question] {
             inquiry.wait(for: lookup, within: limit)
+        } else if isDispensable && !hasRoomToSpare {
+            inquiry.answer(.failure(.noRoom))
         } else {
             let lookup = Lookup(question, resolver: self)
             lookups[question] = lookup
@@ -53,6 +58,10 @@ import Telemetry
         }
         return inquiry
     }
+
+    /// Whether a socket can be had for what can be done without. Where name servers are silent, each client would
+    /// take two otherwise.
+    private var hasRoomToSpare: Bool { !worker.isNearlyFull && lookups.count < max(1, worker.smallShare) }
 
     // MARK: What lookups ask and report
 

@@ -12,7 +12,7 @@ enum LoginOutcome {
 
 extension Session {
     /// Connects to the upstream and logs in there for the client.
-    func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
+    @inline(__always) func logIn(to destination: Destination) async throws(SessionFailure) -> LoginOutcome {
         guard identity.hopsLeft > 1 else {
             throw .upstream(level: .error, text: "TTL of the client's session reached zero, proxies appear to be looping", nil)
         }
@@ -21,7 +21,7 @@ extension Session {
             to: destination.upstream, peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
         let name = destination.upstream.name
         let facts = clientFacts
-        try await sendProxyHeader(of: facts, to: upstream)
+        if server.proxy.header != .none { try await sendProxyHeader(of: facts, to: upstream) }
         if destination.security == .on { try await handshake(over: upstream, to: address, as: name) }
         var dialogue = dialogue.makeUpstreamDialogue(
             with: destination.credentials,
@@ -64,13 +64,17 @@ extension Session {
     private static let connectPatience = Duration.seconds(3)
 
     /// Connects to the first of the upstream's addresses that can be reached.
-    private func connect(to upstream: Host, peerSpeaksFirst: Bool) async throws(SessionFailure) -> (Connection, SocketAddress) {
+    @inline(__always) private func connect(to upstream: Host, peerSpeaksFirst: Bool) async throws(SessionFailure) -> (Connection, SocketAddress) {
         context.activity = "connecting to upstream"
         var addresses: [SocketAddress]
-        switch try await self.addresses(of: upstream) {
-        case .success(let found): addresses = found
-        case .failure(let fault):
-            throw .upstream(level: .error, text: "\"\(upstream.name)\" could not be resolved (\(fault.text))", nil)
+        if let fixed = fixedAddresses(of: upstream) {
+            addresses = fixed
+        } else {
+            switch try await self.addresses(of: upstream) {
+            case .success(let found): addresses = found
+            case .failure(let fault):
+                throw .upstream(level: .error, text: "\"\(upstream.name)\" could not be resolved (\(fault.text))", nil)
+            }
         }
         // A name of several addresses means all of them to be used.
         if upstream.isInDNS && addresses.count > 1 { addresses.shuffle() }
@@ -88,10 +92,10 @@ extension Session {
     }
 
     /// - Parameter patience: nil where only the login's deadline bounds it.
-    private func connect(
+    @inline(__always) private func connect(
         to address: SocketAddress, within patience: Duration?, peerSpeaksFirst: Bool
     ) async throws(SessionFailure) -> Connection {
-        context.upstream = if case .ipv6(_, _, let port) = address { "\(address.host):\(port)" } else { address.description }
+        context.upstream = address
         context.activity = "connecting to upstream"
         guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
         let upstream: Connection

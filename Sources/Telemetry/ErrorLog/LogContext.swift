@@ -1,3 +1,5 @@
+package import Kernel
+
 /// What a session's log lines end in, in nginx's words and order (`logging.md`, section 2).
 package struct LogContext: Sendable {
     /// The session's number, unique over all workers.
@@ -10,7 +12,8 @@ package struct LogContext: Sendable {
     /// The listener's address, as configured.
     package let server: String
     package var login: [UInt8] = []
-    package var upstream: String?
+    /// Where it leads, as text only where it is told.
+    package var upstream: SocketAddress?
 
     package init(connection: UInt64, client: String, server: String, activity: String = "") {
         self.connection = connection
@@ -29,7 +32,7 @@ package struct LogContext: Sendable {
         var text = activity.isEmpty ? "" : " while \(activity)"
         text += ", client: \(client)\(usesStartTLS ? " using starttls" : ""), server: \(server)"
         if let login = self[.login] { text += ", login: \"\(login)\"" }
-        if let upstream { text += ", upstream: \(upstream)" }
+        if let upstream = self[.upstream] { text += ", upstream: \(upstream)" }
         return text
     }
 
@@ -47,7 +50,8 @@ package struct LogContext: Sendable {
         case .server: server
         case .starttls: usesStartTLS ? "true" : nil
         case .login: login.isEmpty ? nil : String(decoding: login, as: UTF8.self)
-        case .upstream: upstream
+        // nginx puts no brackets around an IPv6 address here.
+        case .upstream: upstream.map { if case .ipv6 = $0 { "\($0.host):\($0.port)" } else { "\($0)" } }
         }
     }
 }

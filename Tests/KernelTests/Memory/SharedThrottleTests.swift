@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Synchronization
 import Testing
 
 @testable import Kernel
@@ -13,7 +14,7 @@ import Testing
     init() throws { throttle = try SharedThrottle(byteCount: 32 * 1024) }
 
     private func note(_ second: Int, _ key: SharedKey? = nil) -> Int {
-        throttle.note(key ?? self.key, limit, at: start + .seconds(second))
+        throttle.note(key ?? self.key, limit, at: start + .seconds(second)).count
     }
 
     private func isBarred(_ second: Double, _ key: SharedKey? = nil) -> Bool {
@@ -48,8 +49,30 @@ import Testing
 
     @Test func `one event may be too many`() {
         let limit = SharedThrottle.Limit(count: 1, window: .seconds(60), pause: .seconds(5))
-        #expect(throttle.note(key, limit, at: start) == 1)
+        #expect(throttle.note(key, limit, at: start) == (1, true))
         #expect([4.9, 5.1].map { isBarred($0) } == [true, false])
+    }
+
+    @Test func `one event bars a key and no other, though limits differ`() {
+        let lenient = SharedThrottle.Limit(count: 10, window: .seconds(60), pause: .seconds(5))
+        let notes = [lenient, lenient, lenient, lenient, limit, limit, lenient].map { throttle.note(key, $0, at: start) }
+        #expect(notes.map(\.count) == Array(1...7))
+        #expect(notes.map(\.bars) == [false, false, false, false, true, false, false])
+        #expect(isBarred(599))
+    }
+
+    /// Two threads meet at each key.
+    @Test func `no event is lost, whoever notes the first one at the same moment`() throws {
+        let (throttle, keys) = (try SharedThrottle(byteCount: 1 << 22), 0..<10_000)
+        let arrivals = Atomic(0)
+        DispatchQueue.concurrentPerform(iterations: 2) { [limit, start] _ in
+            for number in keys {
+                arrivals.add(1, ordering: .sequentiallyConsistent)
+                while arrivals.load(ordering: .sequentiallyConsistent) < 2 * number + 2 { sched_yield() }
+                _ = throttle.note(SharedKey(number), limit, at: start)
+            }
+        }
+        #expect(keys.filter { throttle.note(SharedKey($0), limit, at: start).count != 3 } == [])
     }
 
     @Test func `no event is lost, whoever notes one at the same moment`() {
@@ -58,7 +81,7 @@ import Testing
         nonisolated(unsafe) var counts: Set<Int> = []
         let lock = NSLock()
         DispatchQueue.concurrentPerform(iterations: 4) { [throttle, key, start] _ in
-            let mine = (0..<2000).map { _ in throttle.note(key, many, at: start) }
+            let mine = (0..<2000).map { _ in throttle.note(key, many, at: start).count }
             lock.withLock { counts.formUnion(mine) }
         }
         #expect(counts == Set(2...8001))

@@ -118,12 +118,19 @@ import Testing
         }
     }
 
-    @Test func `a short read means drained, unless the other side has ended`() throws {
+    /// Gives a pair at whose near end a text has come.
+    private func hearing(_ text: String, _ body: @LoopActor (WatchedPair, SharedBuffer) throws -> Void) throws {
         try onLoop {
             let pair = try WatchedPair(Recorder())
-            let buffer = SharedBuffer()
-            pair.far.say("ab")
+            pair.far.say(text)
             try runLoop { pair.near.isReadable }
+            try body(pair, SharedBuffer())
+            pair.close()
+        }
+    }
+
+    @Test func `a short read means drained, unless the other side has ended`() throws {
+        try hearing("ab") { (pair, buffer) in
             #expect(buffer.fill(from: pair.near) == .moved(2))
             #expect(!pair.near.isReadable)
             pair.far.say("cd")
@@ -135,28 +142,18 @@ import Testing
             #expect(pair.near.isDrained)
             #expect(buffer.fill(from: pair.near) == .closed)
             #expect(pair.near.say("still open this way") == .moved(19))
-            pair.close()
         }
     }
 
     @Test func `a read that fills the buffer leaves the rest to be read`() throws {
-        try onLoop {
-            let pair = try WatchedPair(Recorder())
-            let buffer = SharedBuffer()
-            pair.far.say("abcd")
-            try runLoop { pair.near.isReadable }
+        try hearing("abcd") { (pair, buffer) in
             #expect(buffer.fill(from: pair.near, atMost: 2) == .moved(2))
             #expect(pair.near.isReadable)
-            pair.close()
         }
     }
 
     @Test func `what is only looked at is still there to be read`() throws {
-        try onLoop {
-            let pair = try WatchedPair(Recorder())
-            let buffer = SharedBuffer()
-            pair.far.say("abcd")
-            try runLoop { pair.near.isReadable }
+        try hearing("abcd") { (pair, buffer) in
             #expect(buffer.peek(at: pair.near, atMost: 3) == .moved(3))
             #expect(pair.near.isReadable)
             #expect(buffer.fill(from: pair.near) == .moved(4))
@@ -166,7 +163,6 @@ import Testing
             pair.far.endSending()
             try runLoop { pair.near.isReadable }
             #expect(buffer.peek(at: pair.near, atMost: 3) == .closed)
-            pair.close()
         }
     }
 

@@ -114,7 +114,7 @@ import Testing
         attributes[.login] = [UInt8](repeating: 0xE9, count: 150)
         attributes[.helo] = [UInt8](repeating: 97, count: 255)
         attributes[.proto] = Array("ESMTP".utf8)
-        let commands = attributes.smtpCommands(known: Set(XClientAttribute.allCases))
+        let commands = attributes.smtpCommands(known: XClientAttribute.allCases)
         #expect(commands.count == 2 && commands.allSatisfy { $0.count <= 510 && $0.starts(with: "XCLIENT ".utf8) })
         let texts = commands.map { String(decoding: $0, as: UTF8.self) }
         #expect(texts[0].contains("HELO=") && texts[1].hasPrefix("XCLIENT ADDR=192.0.2.1 LOGIN=+E9"))

@@ -102,6 +102,9 @@ import Testing
         (ok + "Auth-Port: 143\r\n\r\n", "did not send server or port"),
         (ok + "Auth-Server:\r\nAuth-Port: 143\r\n\r\n", "did not send server or port"),
         (ok + "Auth-Server: a..example\r\nAuth-Port: 143\r\n\r\n", "sent invalid server address:\"a..example\""),
+    ] + ["[192.0.2.7]", "[::1", "::1]", "[]", "[mail.example]", "127.1", "fe80::1%eth0", "unix:/tmp/s"].map {
+        (ok + "Auth-Server: \($0)\r\nAuth-Port: 143\r\n\r\n", "sent invalid server address:\"\($0)\"")
+    } + [
         (ok + route + "Auth-SSL: yes\r\n\r\n", "sent invalid upstream security:\"yes\""),
         (ok + route + "Auth-SSL: ON\r\n\r\n", "sent invalid upstream security:\"ON\""),
         (ok + route + "Auth-SSL:\r\n\r\n", "sent invalid upstream security:\"\""),

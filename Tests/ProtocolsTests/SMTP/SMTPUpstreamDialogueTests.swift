@@ -91,8 +91,20 @@ import Testing
         expect(start + "=> accepted: 235 2.0.0 OK⏎", terms.with { $0.helo = nil })
     }
 
-    @Test func `a client without an address has no XCLIENT`() {
-        expect("S: 220 x\nC: EHLO mx.test\nS: 250 x\n=> accepted: 235 2.0.0 OK⏎", Terms(address: nil, sendsXCLIENT: true))
+    @Test(arguments: [
+        ("250 x", "ADDR=[UNAVAILABLE] LOGIN=joe NAME=[TEMPUNAVAIL]"), ("250-x\nS: 250 XCLIENT ADDR PORT", "ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE]"),
+    ])
+    func `XCLIENT tells of a client without an address, too`(_ offer: String, _ attributes: String) {
+        expect("""
+            S: 220 x
+            C: EHLO mx.test
+            S: \(offer)
+            C: XCLIENT \(attributes)
+            S: 220 again
+            C: EHLO me
+            S: 250 x
+            => accepted: 235 2.0.0 OK⏎
+            """, Terms(address: nil, host: "[TEMPUNAVAIL]", sendsXCLIENT: true))
     }
 
     @Test(arguments: [(true, false, "joe"), (false, true, "joe"), (false, false, "")])

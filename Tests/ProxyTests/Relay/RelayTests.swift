@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Kernel
 import TestSupport
@@ -211,6 +212,30 @@ import Testing
             }
             // No pipe has been asked for.
             #expect(bench.worker.room == Pipe.descriptorCount)
+            bench.relay.cutOff()
+        }
+    }
+
+    /// How much a socket may be told to hold.
+    private static let socketLimit = (try? String(contentsOfFile: "/proc/sys/net/core/wmem_max", encoding: .utf8))
+        .flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+
+    @Test(.enabled(if: socketLimit >= 2 << 20, "a pipe takes no more than this system's sockets hold"))
+    func `a turn moves so many bytes and no more, though a pipe takes many at once`() throws {
+        try onLoop {
+            let bench = try Bench(pipes: 1)
+            for source in [bench.client, bench.upstreamPair.near] {
+                var byteCount: CInt = 2 << 20
+                #expect(setsockopt(source.number, SOL_SOCKET, SO_SNDBUF, &byteCount, socklen_t(MemoryLayout<CInt>.size)) == 0)
+            }
+            let near = bench.clientPair.near
+            let sent = bench.client.sayUntilFull([UInt8](repeating: 0x78, count: 50_000))
+            near.isReadable = true
+            bench.relay.becameReady(near)
+            let moved = sent - bench.waiting(at: near)
+            let limit = 8 * SharedBuffer.byteCount
+            #expect(sent > 2 * limit && moved >= limit && moved < limit + Pipe.byteCount)
+            #expect(try bench.hear(bench.upstream, sent).count == sent)
             bench.relay.cutOff()
         }
     }

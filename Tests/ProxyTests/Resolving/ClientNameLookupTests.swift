@@ -127,6 +127,35 @@ import Testing
         }
     }
 
+    @Test func `clients find room though no name server answers`() throws {
+        let server = try StubNameServer { _ in .silence }
+        try onLoop {
+            let bench = try ResolvingBench(server, room: 80)
+            let lookups = (1...40).map { Self.lookup("192.0.2.\($0)", bench, within: .seconds(30)) }
+            for lookup in lookups { lookup.begin() }
+            try runLoop { lookups.count { $0.hostName != nil } == 30 }
+            #expect(bench.worker.room == 70)
+            #expect(lookups.compactMap { $0.hostName.map { String(decoding: $0.bytes, as: UTF8.self) } } == Array(repeating: "[TEMPUNAVAIL]", count: 30))
+            #expect(bench.log.contains("192.0.2.11 could not be resolved (16: worker_connections are not enough) while in resolving client address"))
+            for lookup in lookups { lookup.cancel() }
+            try bench.close()
+        }
+    }
+
+    @Test func `in a worker that is nearly full only what is known already is found`() throws {
+        let server = try StubNameServer { $0.type == "PTR" ? .records([.pointer("mx.example")]) : .records([.address("192.0.2.1")]) }
+        try onLoop {
+            let bench = try ResolvingBench(server, room: 80)
+            #expect(try Self.lookUp("192.0.2.1", bench).name == "mx.example")
+            for _ in 1...71 { #expect(bench.worker.takeConnection()) }
+            #expect(try Self.lookUp("192.0.2.1", bench).name == "mx.example")
+            #expect(try Self.lookUp("192.0.2.2", bench).name == "[TEMPUNAVAIL]")
+            // Nobody does without where a server is.
+            #expect(try bench.answer(.ipv4, "mail.example") == "192.0.2.1")
+            #expect(server.asks.filter { $0.hasPrefix("PTR") }.count == 1)
+        }
+    }
+
     @LoopActor private static func lookup(_ client: String, _ bench: ResolvingBench, within limit: Duration) -> ClientNameLookup {
         let address = SocketAddress(literal: client, port: 4321) ?? .unix("")
         return ClientNameLookup(

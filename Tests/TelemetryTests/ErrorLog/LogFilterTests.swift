@@ -6,7 +6,7 @@ import Testing
     private static let line: LogLine = {
         var context = LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143", activity: "in auth state")
         context.login = Array("joe\u{0}\n@x".utf8)
-        context.upstream = "127.0.0.1:9"
+        context.upstream = .ipv4(0x7F00_0001, port: 9)
         context.usesStartTLS = true
         return LogLine(.info, "client login failed: \"no\"", reason: "5: Odd", context: context, tags: ["blue", "red"])
     }()

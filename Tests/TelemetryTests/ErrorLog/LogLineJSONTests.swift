@@ -33,7 +33,7 @@ import Testing
     @Test func `a session's record says all that is known`() {
         var context = context
         context.usesStartTLS = true
-        context.upstream = "127.0.0.1:9302"
+        context.upstream = .ipv4(0x7F00_0001, port: 9302)
         let line = LogLine(.info, "client timed out", reason: "110: Connection timed out", context: context, tags: ["a", "b"])
         #expect(json(line) == """
             {"time":"2026-11-18T11:06:40Z","level":"info","pid":42,"tid":42,"connection":7,"message":"client timed out",\

@@ -23,7 +23,7 @@ import Testing
 
     @Test func `a session's line ends in its context, in nginx's order`() {
         var context = context
-        context.upstream = "127.0.0.1:9302"
+        context.upstream = .ipv4(0x7F00_0001, port: 9302)
         context.usesStartTLS = true
         let line = text(LogLine(.info, "client login failed: \"no\"", context: context))
         #expect(line.hasSuffix(
