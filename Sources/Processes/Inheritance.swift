@@ -15,6 +15,8 @@ struct Inheritance: Equatable {
     private(set) var fault: String?
     /// The master that has started this process to take its place.
     private(set) var master: Int32?
+    /// Whether that one may still go on, should this process end.
+    var hasOldBinary: Bool { master == OwnProcess.parentID }
     /// Descriptors that are open for no reason that anybody has given.
     private(set) var strangers: [Int32] = []
 

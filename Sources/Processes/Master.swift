@@ -166,6 +166,9 @@ import Telemetry
                 worker.isReady = true
                 settle()
             case .leaving: replaceLeaving(worker)
+            case .unable:
+                worker.declineToStandIn { [unowned self] in arrangeWorkers() }
+                arrangeWorkers()
             case .quit, .terminate, .reopen, .standIn, .stepBack, nil: break
             }
             if isClosed { worker.channel.close() }
@@ -287,7 +290,7 @@ import Telemetry
     /// another has its place meanwhile.
     private func replaceLeaving(_ worker: WorkerProcess) {
         guard case .serving = phase, !worker.isLeaving else { return }
-        worker.isLeaving = true
+        leave([worker])
         respawn(worker.index, of: worker.generation, afterFailures: 0)
         settle()
     }
@@ -297,6 +300,7 @@ import Telemetry
         respawn.timer.action = { [unowned self, unowned respawn] in
             respawns.removeAll { $0 === respawn }
             startAgain(index, of: generation, afterFailures: failures)
+            settle()
         }
         respawns.append(respawn)
         respawn.timer.start(after: respawn.pause)
@@ -341,8 +345,9 @@ import Telemetry
     private func settleReload(isLastChance: Bool = false) {
         guard let outgoing else { return }
         let current = workers.filter { $0.generation == generation && !$0.isLeaving }
-        // Old ones too: whoever waits at a listener that goes is let in by them.
-        let isEveryoneReady = !current.isEmpty && workers.allSatisfy { $0.isReady || $0.isLeaving }
+        // Old ones too, also such as are about to be started: whoever waits at a listener that goes is let in by them.
+        let isNobodyComing = workers.allSatisfy { $0.isReady || $0.isLeaving } && !respawns.contains { $0.pause == .zero }
+        let isEveryoneReady = !current.isEmpty && isNobodyComing
         let isNobodyLeft = current.isEmpty && respawns.isEmpty
         guard isEveryoneReady || isNobodyLeft || isLastChance else { return }
         readiness.stop()
@@ -384,7 +389,7 @@ import Telemetry
     // MARK: Another binary
 
     /// Whether neither a new binary runs, nor the old one may still go on.
-    private var isOnlyBinary: Bool { upgrade == nil && inheritance.master != OwnProcess.parentID }
+    private var isOnlyBinary: Bool { upgrade == nil && !inheritance.hasOldBinary }
 
     private func changeBinary() {
         cycle.log.write(.notice, "changing binary")

@@ -12,6 +12,8 @@ enum Order: UInt8 {
     case stepBack = 0x62
     /// Worker to master: it accepts connections.
     case ready = 0x72
-    /// Worker to master: it accepts nothing more, and leaves when its last session has ended.
+    /// Worker to master: somebody else has told it to leave. It does when the master says `quit`.
     case leaving = 0x6C
+    /// Worker to master: it cannot stand in, for want of a descriptor.
+    case unable = 0x75
 }

@@ -162,7 +162,8 @@ import Telemetry
             return .master(try Master(
                 cycle, start, invocation: invocation, title: title, numbers: numbers, notifier: notifier, inheritance: inheritance))
         }
-        return .everything(try SingleProcess(cycle, start, invocation: invocation, numbers: numbers, notifier: notifier))
+        return .everything(try SingleProcess(
+            cycle, start, invocation: invocation, numbers: numbers, notifier: notifier, inheritance: inheritance))
     }
 
     /// Builds the first generation. The log of the start is closed when that is done.

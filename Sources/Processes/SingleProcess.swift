@@ -10,7 +10,10 @@ import Telemetry
     private var start: Start?
     private var cycle: Cycle
 
-    init(_ cycle: Cycle, _ start: Start, invocation: Invocation, numbers: SharedCounter, notifier: ServiceNotifier) throws(KernelError) {
+    init(
+        _ cycle: Cycle, _ start: Start, invocation: Invocation, numbers: SharedCounter, notifier: ServiceNotifier,
+        inheritance: Inheritance
+    ) throws(KernelError) {
         self.notifier = notifier
         self.start = start
         self.invocation = invocation
@@ -18,7 +21,10 @@ import Telemetry
         OwnProcess.keepEnvironment(cycle.process.keptVariables)
         worker = try Worker(cycle, numbers: numbers, channel: nil, title: nil)
         worker.reconfigure = { [unowned self] in reconfigure() }
-        worker.whenLeaving = { [unowned self] in self.notifier.tell(.stopping) }
+        worker.whenLeaving = { [unowned self] in
+            // Where another binary goes on, the service does not stop.
+            if !inheritance.hasOldBinary { self.notifier.tell(.stopping) }
+        }
     }
 
     private func reconfigure() -> Cycle? {

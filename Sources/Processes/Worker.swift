@@ -14,6 +14,7 @@ import Telemetry
     private var cycle: Cycle
     private var acceptor: Acceptor?
     private let shutdownTimer = LoopTimer()
+    private var hasAskedToLeave = false
     private var isLeaving = false
     private var isDone = false
     /// What a process that is its own master does on HUP.
@@ -89,19 +90,30 @@ import Telemetry
             case .quit: quit()
             case .terminate: isDone = true
             case .reopen: reopen()
-            case .standIn: passed.map(standIn)
+            case .standIn: standIn(at: passed)
             case .stepBack: acceptor?.stepBack()
-            case .ready, .leaving, .some(nil): break
+            case .ready, .leaving, .unable, .some(nil): break
             case nil: return
             }
         }
     }
 
     /// Accepts for a worker that is not there, until it is.
-    private func standIn(at door: EventSource) {
-        guard !isLeaving, let acceptor, let entrance = cycle.entrances.first(where: { $0.address == door.localAddress }) else { return }
-        do throws(KernelError) { try acceptor.open(door, for: entrance, as: .guest) } catch { cycle.log.write(.alert, error) }
+    /// - Parameter door: nil where this process had no descriptor left for it.
+    private func standIn(at door: EventSource?) {
+        guard !isLeaving, let acceptor else { return }
+        guard let door else {
+            cycle.log.write(.crit, "no descriptor is left to accept for another worker process")
+            return declineToStandIn()
+        }
+        guard let entrance = cycle.entrances.first(where: { $0.address == door.localAddress }) else { return }
+        do throws(KernelError) { try acceptor.open(door, for: entrance, as: .guest) } catch {
+            cycle.log.write(.alert, error)
+            declineToStandIn()
+        }
     }
+
+    private func declineToStandIn() { _ = channel?.send(message: Order.unable.rawValue) }
 
     private func hearSignals() {
         while let received = signals.next() {
@@ -109,7 +121,7 @@ import Telemetry
             cycle.log.write(.notice, received.description + words)
             switch reaction {
             case .terminate: terminate()
-            case .quit: quit()
+            case .quit: askToLeave()
             case .reopen: reopen()
             case .reconfigure: adoptNext()
             case .ignore: break
@@ -140,11 +152,17 @@ import Telemetry
         isDone = true
     }
 
+    /// Whoever tells one worker to leave sees to nothing else. The master does, and until it agrees clients are let
+    /// in: while it moves to other addresses, there may be nobody else to do so. Told again, a worker leaves at once.
+    private func askToLeave() {
+        guard !isLeaving, !hasAskedToLeave, let channel, channel.send(message: Order.leaving.rawValue) else { return quit() }
+        hasAskedToLeave = true
+    }
+
     /// Accepts nothing more. Sessions go on until they end, or `worker_shutdown_timeout` ends them.
     private func quit() {
         guard !isLeaving else { return }
         isLeaving = true
-        _ = channel?.send(message: Order.leaving.rawValue)
         whenLeaving?()
         cycle.log.write(.notice, "gracefully shutting down")
         title?.set("martlet: worker process is shutting down")

@@ -12,6 +12,9 @@ import Kernel
     let openings: Set<Opening>
     /// Those that it accepts on until others do.
     private var guests: Set<Opening> = []
+    /// While it runs, the worker is not asked to stand in: it has said that it cannot.
+    private let respite = LoopTimer()
+    private static let respiteLength = Duration.milliseconds(500)
     private let birth = LoopActor.loop.now
     var isReady = false
     var isLeaving = false
@@ -41,18 +44,28 @@ extension WorkerProcess {
         }
         var served = present.reduce(into: own) { $0.formUnion($1.guests) }
         for opening in openings where served.insert(opening).inserted {
-            present.filter { $0.serves(opening.listener) }.min { $0.guests.count < $1.guests.count }?.standIn(at: opening)
+            present.filter { $0.canStandIn(at: opening.listener) }.min { $0.guests.count < $1.guests.count }?.standIn(at: opening)
         }
     }
 
-    /// Whether its configuration says what to do with clients of a listener.
-    private func serves(_ listener: Listener) -> Bool { openings.contains { $0.listener === listener } }
+    /// Whether its configuration says what to do with clients of a listener, and it is not short of descriptors.
+    private func canStandIn(at listener: Listener) -> Bool {
+        !respite.isRunning && openings.contains { $0.listener === listener }
+    }
 
     private func standIn(at opening: Opening) {
         guard let descriptor = try? opening.listener.open(opening.place),
             channel.send(message: Order.standIn.rawValue, passing: descriptor)
         else { return }
         guests.insert(opening)
+    }
+
+    /// It had no descriptor for a socket that it was given. Which one, it cannot say.
+    /// - Parameter retry: called when it may be asked again.
+    func declineToStandIn(until retry: @escaping @LoopActor () -> Void) {
+        stepBack()
+        respite.action = retry
+        respite.start(after: Self.respiteLength)
     }
 
     private func stepBack() {
@@ -91,7 +104,7 @@ extension Order {
         case .quit: .quit
         case .terminate: .terminate
         case .reopen: .user1
-        case .standIn, .stepBack, .ready, .leaving: nil
+        case .standIn, .stepBack, .ready, .leaving, .unable: nil
         }
     }
 }

@@ -47,7 +47,10 @@ import Telemetry
     var smallShare: Int { connectionLimit / 8 }
 
     /// Whether there is room for no more than a few connections: time to leave new ones to others.
-    var isNearlyFull: Bool { roomToMake < smallShare }
+    var isNearlyFull: Bool { shortage > 0 }
+
+    /// For how many fewer than these few there is room.
+    var shortage: Int { max(0, smallShare - roomToMake) }
 
     func giveBackConnection() { connectionCount -= 1 }
 

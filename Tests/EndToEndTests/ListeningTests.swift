@@ -196,6 +196,63 @@ import Testing
         try greetEverybody(at: port)
     }
 
+    @Test func `a worker without descriptors accepts for another as soon as it has some`() throws {
+        let (port, brake) = (try Ports.free(), try Brake())
+        let server = try ServerUnderTest(
+            configuration: file(workers: 2, main: "worker_rlimit_nofile 30; \(brake.settings)", "listen 127.0.0.1:\(port) reuseport;"),
+            program: brake.program)
+        let workers = try server.awaitWorkers(2)
+        try server.awaitLog("sched_setaffinity() failed", count: 2)
+        var clients: [LineClient] = []
+        try eventually("a worker without descriptors") {
+            clients.append(try LineClient(port))
+            return server.log.contains("[crit] \(workers[0].pid)#")
+        }
+        brake.pull()
+        workers[1].signal(SIGTERM)
+        let absent = try brake.hold(of: server, after: 2)
+        try server.awaitLog("[crit] \(workers[0].pid)#\(workers[0].pid): no descriptor is left to accept for another worker process")
+        clients.removeAll()
+        for _ in 0..<40 { try LineClient(port).expect("* OK IMAP4 ready") }
+        #expect(absent.status("State")?.hasPrefix("T") == true)
+        absent.signal(SIGCONT)
+    }
+
+    @Test(arguments: [true, false])
+    func `a worker told to leave while its address moves lets in who comes there`(_ isToldFirst: Bool) throws {
+        let (port, other, brake) = (try Ports.free(), try Ports.free(), try Brake())
+        let server = try ServerUnderTest(
+            configuration: file(main: brake.settings, "listen 127.0.0.1:\(port);"), program: brake.program)
+        let old = try #require(try server.awaitWorkers(1).first)
+        let session = try LineClient(port)
+        try session.expect("* OK IMAP4 ready")
+        try server.rewrite(file(main: brake.settings, "listen 127.0.0.1:\(other);"))
+        brake.pull()
+        server.signal(SIGHUP)
+        let incoming = try brake.hold(of: server, after: 1)
+        // One that greets has told its master that it accepts.
+        let letGo = {
+            incoming.signal(SIGCONT)
+            try eventually("a new address") { try? LineClient(other) }.expect("* OK IMAP4 ready")
+        }
+        // The master learns of both at once, in this order.
+        server.signal(SIGSTOP)
+        if !isToldFirst { try letGo() }
+        old.signal(SIGQUIT)
+        try server.awaitLog("\(old.pid)#\(old.pid): signal 3 (SIGQUIT) received")
+        old.signal(SIGALRM)
+        try server.awaitLog("\(old.pid)#\(old.pid): signal 14 (SIGALRM) received")
+        let waiting = try LineClient(port)
+        if isToldFirst { try letGo() }
+        server.signal(SIGCONT)
+        try waiting.expect("* OK IMAP4 ready")
+        // Until the old address has gone, somebody is to serve it.
+        if isToldFirst { try server.awaitLog("start worker process ", count: 3) }
+        for client in [session, waiting] { client.close() }
+        try eventually("the new configuration alone") { server.workers == [incoming] }
+        try LineClient(other).expect("* OK IMAP4 ready")
+    }
+
     /// As many clients as find every socket of a port.
     private func greetEverybody(at port: UInt16) throws {
         let clients = try (0..<40).map { _ in try LineClient(port) }

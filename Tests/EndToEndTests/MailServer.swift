@@ -77,6 +77,12 @@ final class MailServer: Sendable {
     let port: UInt16
     let server: ServerUnderTest
 
+    /// One with a file of its own, whose first `listen` is at `port`.
+    init(at port: UInt16, _ server: ServerUnderTest) {
+        self.port = port
+        self.server = server
+    }
+
     /// - Parameter settings: what the server block holds beside `listen` and `protocol`.
     init(
         _ speech: Speech, _ settings: String, workers: Int = 1, main: String = "", events: String = "",

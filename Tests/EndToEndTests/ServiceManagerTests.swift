@@ -110,16 +110,16 @@ import Testing
         #expect(manager.isQuiet)
     }
 
-    @Test(arguments: ["", "working_directory /nonexistent/folder;"])
-    func `a new binary that goes before the old one stops no service, and the old one is asked again`(_ fault: String) throws {
+    @Test(arguments: [("", 1), ("master_process off;", 0), ("working_directory /nonexistent/folder;", nil)])
+    func `a new binary that goes before the old one stops no service, and the old one is asked again`(_ main: String, _ workers: Int?) throws {
         let manager = try StubServiceManager(try Workspace.here().file("notify"))
         let (server, _) = try service(manager)
         let old = server.master
         #expect(try manager.next() == ready(old.pid))
-        try server.rewrite(fault + "\n" + server.contents("server.conf"))
+        try server.rewrite(main + "\n" + server.contents("server.conf"))
         old.signal(SIGUSR2)
-        if fault.isEmpty {
-            let new = try server.awaitMaster(otherThan: old, workers: 1)
+        if let workers {
+            let new = try server.awaitMaster(otherThan: old, workers: workers)
             #expect(try manager.next() == ready(new.pid))
             new.signal(SIGQUIT)
         }

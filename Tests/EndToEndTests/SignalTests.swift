@@ -20,15 +20,32 @@ import Testing
         case old
         /// A new binary whose old master serves beside it.
         case new
+        /// A master none of whose workers accepts yet.
+        case starting
+        /// Such a worker.
+        case beginning
+        /// A process of its own that does not accept yet.
+        case startingAlone
+        /// A master that has been told to reload, and whose new workers do not accept yet.
+        case reloading
+        /// Such a worker.
+        case incoming
+        /// A worker of the old generation, beside such.
+        case outgoing
+        /// A process of its own that reads a new configuration.
+        case reloadingAlone
 
         /// Whether the server has a master at all.
-        var hasMaster: Bool { self != .single && self != .retiring }
+        var hasMaster: Bool { ![.single, .retiring, .startingAlone, .reloadingAlone].contains(self) }
 
         var testDescription: String { rawValue }
     }
 
     /// What comes of it.
-    enum Effect: Sendable {
+    indirect enum Effect: Sendable {
+        /// Nothing until the start or the reload that is under way has come to its end.
+        case later(Effect)
+        /// What is under way ends as if there had been no signal.
         case nothing
         /// The whole server ends.
         case stops
@@ -36,6 +53,8 @@ import Testing
         case leaves
         /// New workers are in place of the old ones.
         case replacesWorkers
+        /// Another worker is in the place of the one that got it, and the others stay.
+        case replacesOne
         /// Workers are there again.
         case resumes
         /// Its workers leave, and it stays.
@@ -131,7 +150,79 @@ import Testing
         (.new, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
         (.new, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .rests),
         (.new, SIGKILL, "", .leaves),
+
+        (.starting, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.starting, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.starting, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .stops),
+        (.starting, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .later(.replacesWorkers)),
+        (.starting, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.starting, SIGUSR2, "12 (SIGUSR2) received from ME, changing binary", .later(.upgrades)),
+        (.starting, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .later(.rests)),
+        (.starting, SIGCHLD, "17 (SIGCHLD) received from ME", .nothing),
+
+        (.beginning, SIGTERM, "15 (SIGTERM) received from ME, exiting", .replacesWorkers),
+        (.beginning, SIGINT, "2 (SIGINT) received from ME, exiting", .replacesWorkers),
+        (.beginning, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .replacesWorkers),
+        (.beginning, SIGWINCH, "28 (SIGWINCH) received from ME, shutting down", .replacesWorkers),
+        (.beginning, SIGHUP, "1 (SIGHUP) received from ME, ignoring", .nothing),
+        (.beginning, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .nothing),
+        (.beginning, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.beginning, SIGCHLD, "17 (SIGCHLD) received from ME", .nothing),
+        (.beginning, SIGKILL, "", .replacesWorkers),
+
+        (.startingAlone, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.startingAlone, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.startingAlone, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .stops),
+        (.startingAlone, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .nothing),
+        (.startingAlone, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.startingAlone, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.startingAlone, SIGWINCH, "28 (SIGWINCH) received from ME, ignoring", .nothing),
+
+        (.reloading, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.reloading, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.reloading, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .stops),
+        (.reloading, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .later(.replacesWorkers)),
+        (.reloading, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.reloading, SIGUSR2, "12 (SIGUSR2) received from ME, changing binary", .later(.upgrades)),
+        (.reloading, SIGWINCH, "28 (SIGWINCH) received from ME, stop accepting connections", .later(.rests)),
+        (.reloading, SIGCHLD, "17 (SIGCHLD) received from ME", .nothing),
+
+        (.incoming, SIGTERM, "15 (SIGTERM) received from ME, exiting", .replacesWorkers),
+        (.incoming, SIGINT, "2 (SIGINT) received from ME, exiting", .replacesWorkers),
+        (.incoming, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .replacesWorkers),
+        (.incoming, SIGWINCH, "28 (SIGWINCH) received from ME, shutting down", .replacesWorkers),
+        (.incoming, SIGHUP, "1 (SIGHUP) received from ME, ignoring", .nothing),
+        (.incoming, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .nothing),
+        (.incoming, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.incoming, SIGCHLD, "17 (SIGCHLD) received from ME", .nothing),
+        (.incoming, SIGKILL, "", .replacesWorkers),
+
+        (.outgoing, SIGTERM, "15 (SIGTERM) received from ME, exiting", .replacesOne),
+        (.outgoing, SIGINT, "2 (SIGINT) received from ME, exiting", .replacesOne),
+        (.outgoing, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .replacesOne),
+        (.outgoing, SIGWINCH, "28 (SIGWINCH) received from ME, shutting down", .replacesOne),
+        (.outgoing, SIGHUP, "1 (SIGHUP) received from ME, ignoring", .nothing),
+        (.outgoing, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .nothing),
+        (.outgoing, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.outgoing, SIGCHLD, "17 (SIGCHLD) received from ME", .nothing),
+        (.outgoing, SIGKILL, "", .replacesOne),
+
+        (.reloadingAlone, SIGTERM, "15 (SIGTERM) received from ME, exiting", .stops),
+        (.reloadingAlone, SIGINT, "2 (SIGINT) received from ME, exiting", .stops),
+        (.reloadingAlone, SIGQUIT, "3 (SIGQUIT) received from ME, shutting down", .stops),
+        (.reloadingAlone, SIGHUP, "1 (SIGHUP) received from ME, reconfiguring", .nothing),
+        (.reloadingAlone, SIGUSR1, "10 (SIGUSR1) received from ME, reopening logs", .reopens),
+        (.reloadingAlone, SIGUSR2, "12 (SIGUSR2) received from ME, ignoring", .nothing),
+        (.reloadingAlone, SIGWINCH, "28 (SIGWINCH) received from ME, ignoring", .nothing),
     ]
+
+    /// What keeps a start or a reload from its end.
+    private struct Hold {
+        /// The process that cannot go on.
+        let process: ProcessView
+        /// Lets it go on, and may be called again.
+        let release: () -> Void
+    }
 
     /// A server, and which of its processes the signal and its effect concern.
     private struct Stage {
@@ -145,22 +236,25 @@ import Testing
         let children: [ProcessView]
         /// What is being waited for, if anything.
         let session: LineClient?
+        let hold: Hold?
 
         var server: ServerUnderTest { proxy.server }
+        /// Whether the receiver can obey only when it may go on.
+        var isReceiverHeld: Bool { hold?.process == receiver }
     }
 
     @Test(arguments: table.indices)
     func `each signal does to each process what the table says`(_ index: Int) throws {
         let row = Self.table[index]
-        let proxy = try MailServer(.imap, accepting: try StubServer.imap(), main: row.role.hasMaster ? "" : "master_process off;")
-        let stage = try bring(proxy, into: row.role)
+        let stage = try bring(into: row.role)
         let (server, receiver) = (stage.server, stage.receiver)
-        if row.effect == .reopens { try FileManager.default.moveItem(atPath: server.folder + "/error.log", toPath: server.folder + "/1.log") }
+        if row.effect.isReopening { try FileManager.default.moveItem(atPath: server.folder + "/error.log", toPath: server.folder + "/1.log") }
         receiver.signal(row.signal)
+        if stage.isReceiverHeld { stage.hold?.release() }
         if !row.words.isEmpty {
             try server.awaitLog(
                 "[notice] \(receiver.pid)#\(receiver.pid): signal " + row.words.replacingOccurrences(of: "ME", with: "\(getpid())"),
-                in: row.effect == .reopens ? "1.log" : "error.log")
+                in: row.effect.isReopening ? "1.log" : "error.log")
         }
         try expect(row.effect, stage)
         withExtendedLifetime(stage.session) {}
@@ -185,12 +279,21 @@ import Testing
         #expect(master.workers == [worker])
     }
 
+    // MARK: States
+
+    private func bring(into role: Role) throws -> Stage {
+        switch role {
+        case .starting, .beginning, .reloading, .incoming, .outgoing: try hold(role)
+        case .startingAlone, .reloadingAlone: try holdAlone(role)
+        default: try bring(try MailServer(.imap, accepting: try StubServer.imap(), main: role.hasMaster ? "" : "master_process off;"), into: role)
+        }
+    }
+
     private func bring(_ proxy: MailServer, into role: Role) throws -> Stage {
         let (server, first) = (proxy.server, proxy.server.master)
         let workers = role.hasMaster ? try server.awaitWorkers(1) : []
         var (master, other, session): (ProcessView, ProcessView?, LineClient?) = (first, nil, nil)
         switch role {
-        case .master, .worker, .single: break
         case .quitting, .draining, .retiring:
             session = try proxy.loggedInClient(.imap)
             first.signal(SIGQUIT)
@@ -202,23 +305,110 @@ import Testing
             first.signal(SIGUSR2)
             let second = try server.awaitMaster(otherThan: first, workers: 1)
             (master, other) = role == .old ? (first, second) : (second, first)
+        default: break
         }
         return Stage(
             proxy: proxy, master: master, receiver: [.worker, .draining].contains(role) ? workers[0] : master, other: other,
-            workers: master.workers, children: master.children, session: session)
+            workers: master.workers, children: master.children, session: session, hold: nil)
     }
+
+    /// A master whose worker is kept from accepting, at the start or after HUP.
+    private func hold(_ role: Role) throws -> Stage {
+        let brake = try Brake()
+        let isStart = role == .starting || role == .beginning
+        if isStart { brake.pull() }
+        let proxy = try proxy(main: brake.settings, program: brake.program, until: isStart ? .nothing : .greeting)
+        let (server, master) = (proxy.server, proxy.server.master)
+        let before = isStart ? [] : try server.awaitWorkers(1)
+        if !isStart {
+            brake.pull()
+            master.signal(SIGHUP)
+        }
+        let held = try brake.hold(of: server, after: before.count)
+        // The system says so, and more of the same would be lost while nobody has heard it.
+        try server.awaitLog("signal 17 (SIGCHLD) received from \(held.pid)")
+        return Stage(
+            proxy: proxy, master: master, receiver: role == .outgoing ? before[0] : [.beginning, .incoming].contains(role) ? held : master,
+            other: nil, workers: before + [held], children: master.children, session: nil,
+            // The brake's end of the pipe is there as long as anybody may write to it.
+            hold: Hold(process: held) { withExtendedLifetime(brake) { held.signal(SIGCONT) } })
+    }
+
+    /// A process of its own that waits for somebody to read its pid file, at the start or after HUP.
+    private func holdAlone(_ role: Role) throws -> Stage {
+        let pipe = try PIDPipe()
+        let isStart = role == .startingAlone
+        let proxy = try proxy(main: "master_process off;", pid: isStart ? pipe.path : nil, until: isStart ? .nothing : .greeting)
+        let server = proxy.server
+        if isStart {
+            try server.awaitLog("getrlimit(RLIMIT_NOFILE)")
+        } else {
+            try server.rewrite(Self.withPID(pipe.path, server.contents("server.conf")))
+            let logs = { server.master.openFiles.count { $0.hasSuffix("/error.log") } }
+            let before = logs()
+            server.signal(SIGHUP)
+            // The pid file comes next.
+            try eventually("a log of the new configuration") { logs() > before }
+        }
+        return Stage(
+            proxy: proxy, master: server.master, receiver: server.master, other: nil, workers: [], children: [], session: nil,
+            hold: Hold(process: server.master, release: pipe.openReader))
+    }
+
+    /// A pid file that can be written when somebody is there to read it.
+    private final class PIDPipe {
+        let path: String
+        private var reader: CInt = -1
+
+        init() throws {
+            path = try Workspace.here().file("pid")
+            try #require(mkfifo(path, 0o600) == 0)
+        }
+
+        deinit { _ = close(reader) }
+
+        func openReader() {
+            // For both ways, so that it need not wait for the writer either.
+            if reader < 0 { reader = open(path, O_RDWR | O_CLOEXEC) }
+        }
+    }
+
+    private func proxy(
+        main: String, pid: String? = nil, program: [String] = [ProgramUnderTest.path], until readiness: ServerUnderTest.Readiness
+    ) throws -> MailServer {
+        let port = try Ports.free()
+        let auth = try StubAuthServer(accepting: try StubServer.imap())
+        let text = ServerUnderTest.configuration(
+            main: main, mail: "auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; }")
+        return MailServer(
+            at: port,
+            try ServerUnderTest(configuration: pid.map { Self.withPID($0, text) } ?? text, program: program, until: readiness))
+    }
+
+    private static func withPID(_ path: String, _ text: String) -> String {
+        text.replacingOccurrences(of: "pid server.pid;", with: "pid \(path);")
+    }
+
+    // MARK: Effects
 
     private func expect(_ effect: Effect, _ stage: Stage) throws {
         let (proxy, server, master, receiver) = (stage.proxy, stage.server, stage.master, stage.receiver)
         switch effect {
+        case .later(let effect):
+            try expectUndisturbed(stage)
+            stage.hold?.release()
+            return try expect(effect, stage)
         case .nothing:
-            // Signals are obeyed in turn: once this one is, the one before has had its effect.
-            let alarms = server.occurrences(of: "\(receiver.pid)#\(receiver.pid): signal 14 (SIGALRM) received")
-            receiver.signal(SIGALRM)
-            try server.awaitLog("\(receiver.pid)#\(receiver.pid): signal 14 (SIGALRM) received", count: alarms + 1)
-            #expect(server.exitStatus == nil)
-            #expect(master.children == stage.children)
+            if !stage.isReceiverHeld { try expectUndisturbed(stage) }
+            try expectEndOfHold(stage)
+            if stage.isReceiverHeld { try awaitTurn(of: stage) }
         case .stops:
+            // A master does not wait for those who do not accept yet.
+            if stage.hold != nil && !stage.isReceiverHeld {
+                try awaitTurn(of: stage)
+                #expect(master.title.hasSuffix(": master process is shutting down"))
+            }
+            stage.hold?.release()
             #expect(try server.awaitExit() == .code(0))
             #expect(!server.exists("server.pid"))
         case .leaves:
@@ -232,21 +422,65 @@ import Testing
         case .replacesWorkers, .resumes:
             try eventually("another worker") {
                 let now = master.workers
-                return now.count == 1 && now != stage.workers && now[0].title.hasSuffix(": worker process")
+                return now.count == 1 && !stage.workers.contains(now[0]) && now[0].title.hasSuffix(": worker process")
             }
             _ = try proxy.loggedInClient(.imap)
+        case .replacesOne:
+            let others = stage.workers.filter { $0 != receiver }
+            try eventually("another in its place") {
+                let now = master.children
+                return now.count == stage.workers.count && !now.contains(receiver) && others.allSatisfy(now.contains)
+            }
+            _ = try proxy.loggedInClient(.imap)
+            try expectEndOfHold(stage)
         case .rests:
-            try eventually("no worker") { master.workers.isEmpty }
+            try eventually("no worker") { master.workers.isEmpty && stage.workers.allSatisfy { !$0.isAlive } }
             _ = try proxy.client()
             #expect(master.isAlive)
         case .upgrades:
             _ = try server.awaitMaster(otherThan: master, workers: 1)
             _ = try proxy.loggedInClient(.imap)
         case .reopens:
+            if !stage.isReceiverHeld { try awaitTurn(of: stage) }
             try eventually("a new log") { server.exists("error.log") }
+            try expectEndOfHold(stage)
+            if let held = stage.hold?.process {
+                try server.awaitLog("\(held.pid)#\(held.pid): reopening logs", in: "1.log")
+                held.signal(SIGALRM)
+                try server.awaitLog("\(held.pid)#\(held.pid): signal 14 (SIGALRM) received")
+            }
         }
         // The server ends what was started first, and knows of no other.
         stage.other?.signal(SIGTERM)
         if master != server.master { master.signal(SIGTERM) }
     }
+
+    private func expectUndisturbed(_ stage: Stage) throws {
+        try awaitTurn(of: stage)
+        #expect(stage.server.exitStatus == nil)
+        #expect(stage.master.children == stage.children)
+    }
+
+    /// Signals are obeyed in turn: once another one is, the one before has had its effect.
+    private func awaitTurn(of stage: Stage) throws {
+        let (server, receiver) = (stage.server, stage.receiver)
+        let alarms = server.occurrences(of: "\(receiver.pid)#\(receiver.pid): signal 14 (SIGALRM) received")
+        receiver.signal(SIGALRM)
+        try server.awaitLog("\(receiver.pid)#\(receiver.pid): signal 14 (SIGALRM) received", count: alarms + 1)
+    }
+
+    /// Who could not go on serves from now on, alone.
+    private func expectEndOfHold(_ stage: Stage) throws {
+        guard let hold = stage.hold else { return }
+        hold.release()
+        let workers = hold.process == stage.master ? [] : [hold.process]
+        try eventually("the end of what is under way") {
+            stage.master.children == workers && workers.allSatisfy { $0.title.hasSuffix(": worker process") }
+        }
+        _ = try stage.proxy.loggedInClient(.imap)
+    }
+}
+
+extension SignalTests.Effect {
+    fileprivate var isReopening: Bool { if case .reopens = self { true } else { false } }
 }

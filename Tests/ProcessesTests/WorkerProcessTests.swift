@@ -78,6 +78,29 @@ import Testing
         }
     }
 
+    @Test func `a worker that has no descriptor is not asked for a while, and another is`() throws {
+        let address = SocketAddress.ipv4(0x7F00_0001, port: try Ports.free())
+        try onLoop {
+            let listener = try Listener(address)
+            try listener.provide(for: 3)
+            for place in 0..<3 { try listener.listen(place) }
+            let openings = (0..<3).map { Opening(listener: listener, place: $0) }
+            let workers = try (0..<3).map { try Told($0, of: 3, at: listener) }
+            let arrange = { @LoopActor (present: Int...) -> [String] in
+                WorkerProcess.arrange(openings, among: present.map { workers[$0].process })
+                return workers.map { $0.orders }
+            }
+            #expect(arrange(0, 1) == ["s1", "", ""])
+            var isAskedAgain = false
+            workers[0].process.declineToStandIn { isAskedAgain = true }
+            #expect(arrange(0, 1) == ["b", "s1", ""])
+            #expect(arrange(0) == ["", "", ""])
+            try runLoop { isAskedAgain }
+            #expect(arrange(0) == ["s1s1", "", ""])
+            listener.retire()
+        }
+    }
+
     @Test func `nobody stands in where clients do not come, or who has no server for them`() throws {
         let address = SocketAddress.ipv4(0x7F00_0001, port: try Ports.free())
         try onLoop {

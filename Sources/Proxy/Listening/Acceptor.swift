@@ -19,6 +19,8 @@ import Telemetry
     private let acceptsMany: Bool
     private let delay: Duration
     private var doors: [Door] = []
+    /// How many turns are left to others, who may have more room. Not all: they may be as full.
+    private var turnsToLeave = 0
     /// Ends the pause after descriptors have run out.
     private let resumption = LoopTimer()
     /// Wakes the loop, so that it asks again whether it is this worker's turn.
@@ -128,6 +130,7 @@ import Telemetry
             guard let accepted = try door.source.accept() else { return false }
             door.acceptedCount += 1
             admit(accepted, at: door)
+            turnsToLeave = worker.shortage
             return true
         } catch {
             if error.isAbortedConnection {
@@ -200,7 +203,9 @@ extension Acceptor {
     /// Waits at the shared listeners if it is this worker's turn, and keeps away from them if it is not.
     private func takeTurn() {
         guard case .takingTurns(let lock) = sharing else { return }
-        let isOurs = !worker.isNearlyFull && !resumption.isRunning && lock.take()
+        let isLeft = turnsToLeave > 0
+        if isLeft { turnsToLeave -= 1 }
+        let isOurs = !isLeft && !resumption.isRunning && lock.take()
         if !isOurs { lock.release() }
         for door in doors where !door.isOwn && door.source.isWatched != isOurs {
             if isOurs { watch(door) } else { LoopActor.loop.unwatch(door.source) }

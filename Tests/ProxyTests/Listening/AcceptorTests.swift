@@ -218,16 +218,24 @@ import Testing
         }
     }
 
-    @Test func `while it has the lock it keeps others out, unless it is nearly full`() throws {
+    @Test func `while it has the lock it keeps others out, but leaves them some turns when it is nearly full`() throws {
         try onLoop {
             let lock = try SharedLock()
-            let bench = try Bench(room: 16, sharing: .takingTurns(lock))
+            let bench = try Bench(room: 8000, sharing: .takingTurns(lock))
             LoopActor.loop.beforeWaiting?()
             #expect(!lock.take(for: Self.stranger))
-            for _ in 0..<15 { #expect(bench.worker.takeConnection()) }
+            for _ in 0..<7998 { #expect(bench.worker.takeConnection()) }
+            let (first, second) = (try bench.connect(), try bench.connect())
+            try runLoop { bench.worker.room == 1 }
+            // It lacks 999 connections to an eighth.
             LoopActor.loop.beforeWaiting?()
             #expect(lock.take(for: Self.stranger))
-            for _ in 0..<15 { bench.worker.giveBackConnection() }
+            lock.release(heldBy: Self.stranger)
+            for _ in 0..<999 { LoopActor.loop.beforeWaiting?() }
+            #expect(!lock.take(for: Self.stranger))
+            try runLoop { !first.heard.isEmpty && !second.heard.isEmpty }
+            #expect(bench.worker.room == 0)
+            for _ in 0..<7998 { bench.worker.giveBackConnection() }
             try bench.close()
         }
     }
