@@ -73,6 +73,12 @@ import Telemetry
         if !pipes.giveBack(pipe) { connectionCount -= Pipe.descriptorCount }
     }
 
+    /// Does without pipes from here on, where the kernel would not fill one.
+    func giveUpPipes() {
+        pipes.isForbidden = true
+        while closeIdlePipe() {}
+    }
+
     private func closeIdlePipe() -> Bool {
         guard pipes.closeIdle() else { return false }
         connectionCount -= Pipe.descriptorCount

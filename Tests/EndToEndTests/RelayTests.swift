@@ -46,6 +46,31 @@ import Testing
         #expect(areEqual(try client.rest(by: .after(.seconds(60))), cargo))
     }
 
+    @Test(arguments: ["EPERM", "ENOSYS", "EINVAL"])
+    func `where the kernel hands nothing on by itself, it is asked once, and bytes are copied`(_ refusal: String) throws {
+        let cargo = cargo(4 * Self.megabyte, seed: 5)
+        let upstream = try StubServer.imap(UpstreamManner(afterLogin: {
+            _ = try $0.line()
+            try $0.send(cargo)
+        }))
+        let auth = try StubAuthServer(accepting: upstream)
+        let port = try Ports.free()
+        let calls = try Workspace.here().file("calls")
+        _ = try ServerUnderTest(
+            configuration: """
+                daemon off; master_process off; pid server.pid;
+                events { worker_connections 64; }
+                mail { server_name mx.test; auth_http \(auth.url); server { listen 127.0.0.1:\(port); protocol imap; } }
+                """,
+            program: ["strace", "-f", "-o", calls, "-e", "trace=splice", "-e", "inject=splice:error=\(refusal)", ProgramUnderTest.path])
+        let client = try LineClient(port)
+        try client.converse(Speech.imap.login() + Speech.imap.welcome)
+        try client.send("ZZZZ\r\n")
+        #expect(areEqual(try client.rest(by: .after(.seconds(60))), cargo))
+        let log = String(decoding: FileManager.default.contents(atPath: calls) ?? Data(), as: UTF8.self)
+        #expect(log.components(separatedBy: "splice(").count == 2, "\(log)")
+    }
+
     @Test func `both directions flow at once`() throws {
         let (up, down) = (cargo(10 * Self.megabyte, seed: 3), cargo(10 * Self.megabyte, seed: 4))
         let upstream = try StubServer.imap(UpstreamManner(afterLogin: { session in

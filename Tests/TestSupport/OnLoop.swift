@@ -58,11 +58,23 @@ package func onLoop<Value: Sendable>(
     package let near: EventSource
     package let far: EventSource
 
-    /// - Parameter observer: whom the loop tells of the near end.
-    package init(_ observer: any EventObserver) throws {
-        let ends = try Channel.makePair()
-        near = EventSource(owning: ends.0, isStream: true)
-        far = EventSource(owning: ends.1, isStream: true)
+    /// - Parameters:
+    ///   - observer: whom the loop tells of the near end.
+    ///   - overTCP: whether it is a connection by TCP, which knows some things that sockets within a machine do not.
+    package init(_ observer: any EventObserver, overTCP: Bool = false) throws {
+        if overTCP {
+            let listener = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
+            let door = EventSource(try FileDescriptor.duplicate(of: listener.descriptor.number), isStream: false)
+            defer { door.close() }
+            guard let address = door.localAddress else { throw TestFailure("a listener without an address") }
+            far = try EventSource.connect(to: address)
+            guard let accepted = try door.accept() else { throw TestFailure("nobody to accept") }
+            near = accepted.source()
+        } else {
+            let ends = try Channel.makePair()
+            near = EventSource(owning: ends.0, isStream: true)
+            far = EventSource(owning: ends.1, isStream: true)
+        }
         try LoopActor.loop.watch(near, observer)
     }
 
@@ -76,6 +88,12 @@ extension EventSource {
     /// Sends as much of the text as the kernel takes.
     @discardableResult
     package func say(_ text: String) -> Transfer { send(Array(text.utf8).span) }
+
+    /// Sends as much as the kernel takes at once.
+    /// - Returns: how many bytes went.
+    package func sayOnce(_ bytes: [UInt8]) -> Int {
+        if case .moved(let count) = send(bytes.span) { count } else { 0 }
+    }
 
     /// Sends until the kernel takes nothing more.
     /// - Returns: how many bytes went.

@@ -27,7 +27,8 @@ import Glibc
 
     /// Takes in what has come on a stream. It must be empty: otherwise nobody would know which of both held it up.
     /// A fault has the name by which it is known where bytes are copied, since it is the stream's.
-    package func fill(from source: EventSource) -> Transfer {
+    /// - Returns: nil where the kernel does not do this: a sandbox may forbid the call, or the stream be of no kind for it.
+    package func fill(from source: EventSource) -> Transfer? {
         while true {
             let moved = kernel_splice(source.number, entrance.number, Self.byteCount)
             if moved > 0 {
@@ -40,6 +41,7 @@ import Glibc
             case EAGAIN:
                 source.isReadable = false
                 return .wouldBlock
+            case EINVAL, ENOSYS, EPERM, EACCES: return nil
             default: return .failed(KernelError("recv()"))
             }
         }

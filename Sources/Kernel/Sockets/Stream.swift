@@ -61,6 +61,15 @@ extension EventSource {
         if !hasHungUp { isReadable = false } else if !hasFailed { isDrained = true }
     }
 
+    /// Has the loop report a connection only when so many bytes have come, or its end, or there is no room for more. With
+    /// 1 it is taken to be readable at once, since what came meanwhile has been passed over. Where the kernel knows no such
+    /// thing, whatever comes is reported.
+    package func reportReadable(from byteCount: Int) {
+        var value = CInt(clamping: byteCount)
+        _ = setsockopt(number, SOL_SOCKET, SO_RCVLOWAT, &value, socklen_t(MemoryLayout<CInt>.size))
+        if byteCount <= 1 { isReadable = true }
+    }
+
     /// Copies what is there and leaves it there, up to the buffer's size.
     func peek(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
         receive(into: buffer, flags: CInt(MSG_PEEK))

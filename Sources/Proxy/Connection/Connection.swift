@@ -49,8 +49,15 @@ import TLS
     /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
     var isPlain: Bool { tls == nil }
 
-    /// Reads into an empty pipe.
-    func receive(into pipe: Pipe) -> Transfer { noting(pipe.fill(from: source)) }
+    /// Has the loop report this connection when so many bytes have come, and not before. Where that is one, what has
+    /// come already is to be read now.
+    func reportReadable(from byteCount: Int) { source.reportReadable(from: byteCount) }
+
+    /// Has the next read look whether anything has come that no event has told of yet.
+    func presumeReadable() { source.isReadable = true }
+
+    /// Reads into an empty pipe. Nil where the kernel does not do that.
+    func receive(into pipe: Pipe) -> Transfer? { pipe.fill(from: source).map(noting) }
 
     /// Writes as much of a pipe as is taken.
     func send(from pipe: Pipe) -> Transfer { noting(pipe.drain(into: source)) }

@@ -12,6 +12,8 @@ import Kernel
     private var idle: [Pipe] = []
     private var count = 0
     private var refusedAt: Duration?
+    /// The kernel lets nothing go through pipes: there is to be none any more.
+    var isForbidden = false
 
     init(make: @escaping @LoopActor () throws(KernelError) -> Pipe = { () throws(KernelError) in try Pipe() }) { self.make = make }
 
@@ -21,6 +23,7 @@ import Kernel
     /// - Parameter mayGrow: whether there are descriptors for one more.
     /// - Returns: an empty pipe and whether it is a new one, or nil where there is none to be had.
     mutating func take(mayGrow: Bool) -> (pipe: Pipe, isNew: Bool)? {
+        if isForbidden { return nil }
         if let pipe = idle.popLast() { return (pipe, false) }
         guard mayGrow, count < Self.limit, !wasJustRefused else { return nil }
         guard let pipe = try? make() else {

@@ -10,11 +10,16 @@ import Telemetry
     /// How many reads one event of one side may cause before others get their turn, and how many bytes: a pipe takes
     /// more of them at once.
     private static let readsPerTurn = 8
-    private static let bytesPerTurn = readsPerTurn * SharedBuffer.byteCount
-    /// After how many reads in a row that filled the buffer a direction is a flood, and how little one brings that
-    /// ends it.
-    private static let readsToFlood = 2
-    private static let ebb = SharedBuffer.byteCount / 4
+    private static let bytesPerTurn = 512 * 1024
+    /// How much makes a direction a flood that comes in large pieces and without an answer, and how little one brings
+    /// that ends it.
+    private static let flood = 128 * 1024
+    private static let ebb = 16 * 1024
+    /// What a client may have said last that awaits an answer and says no more: a line of POP3 or SMTP (RFC 5321, section
+    /// 4.5.3.1.4), or of IMAP that is no longer.
+    private static let line = 512
+    /// How long a flood may gather to a wave that fills a pipe.
+    static let waveDuration = Duration.milliseconds(1)
 
     /// One direction: where bytes come from, where they go, and what is stuck in between.
     @LoopActor private struct Flow: ~Copyable {
@@ -23,8 +28,12 @@ import Telemetry
         var stuck: ByteQueue
         /// What bytes go through instead, during a flood and only from when some come until they are gone.
         var pipe: Pipe?
-        /// How many reads in a row have filled the buffer.
-        var fullReads = 0
+        /// How much has come in large pieces, without an answer.
+        var run = 0
+        /// What was read last may be all there is to come.
+        var isTerse = true
+        /// The loop reports `from` only when much has come.
+        var isGathering = false
         /// `from` has ended its sending.
         var hasEnded = false
         /// All that it has sent has been passed on to `to`.
@@ -32,17 +41,24 @@ import Telemetry
         /// And `to` knows that it was all.
         var isEndPassedOn = false
 
-        var isFlood: Bool { fullReads >= Relay.readsToFlood && from.isPlain && to.isPlain }
+        var isFlood: Bool { run >= Relay.flood && from.isPlain && to.isPlain }
         /// Whether what was read has yet to be passed on.
         var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
 
+        /// Whether there is anything to do. What is stuck may have come free by what was read from the side that it is for.
+        var canGoOn: Bool { !isDone && (isStuck ? to.isWritable : hasEnded || from.isReadable) }
+
         /// Learns from a read how much flows.
         mutating func note(_ count: Int) {
-            if isFlood ? count < Relay.ebb : count < SharedBuffer.byteCount { fullReads = 0 } else { fullReads += 1 }
+            run = count < Relay.ebb ? 0 : run + count
+            isTerse = count <= Relay.line
         }
 
-        /// Nothing has come. A flood comes in waves, and goes on with the next.
-        mutating func noteLull() { if !isFlood { fullReads = 0 } }
+        /// The other side has spoken. A flood goes on behind that, but nothing becomes one by many questions.
+        mutating func noteAnswer() { if !isFlood { run = 0 } }
+
+        /// Whether to wait for more to come than a little is worth while.
+        var canGather: Bool { isFlood && !from.isReadable && !isStuck && !hasEnded }
     }
 
     /// In the worker's list.
@@ -55,8 +71,11 @@ import Telemetry
     private var fromUpstream: Flow
     private let inactivityLimit: Duration
     private let halfCloseLimit: Duration
+    private let waveDuration: Duration
     private var lastActivity: Duration
     private let timer = LoopTimer()
+    /// Runs while a flood gathers.
+    private var waveTimer: LoopTimer?
     private var isScheduled = false
     /// The shorter limit is in force.
     private var isHurried = false
@@ -66,17 +85,19 @@ import Telemetry
     ///   - toClient: what the client is told of its login.
     ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
     ///   - halfCloseLimit: the same once one side has ended its sending.
+    ///   - waveDuration: how long a flood may gather.
     ///   - places: where limits have counted the session, until the relay ends.
     init(
         client: Connection, upstream: Connection, toUpstream: ByteQueue, toClient: ByteQueue,
-        inactivityLimit: Duration, halfCloseLimit: Duration, worker: WorkerServices, log: ErrorLog, context: LogContext,
-        places: CountedPlaces
+        inactivityLimit: Duration, halfCloseLimit: Duration, waveDuration: Duration = waveDuration,
+        worker: WorkerServices, log: ErrorLog, context: LogContext, places: CountedPlaces
     ) {
         self.worker = worker
         self.log = log
         self.context = context
         self.places = places
         self.inactivityLimit = inactivityLimit
+        self.waveDuration = waveDuration
         self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
         fromClient = Flow(from: client, to: upstream, stuck: toUpstream)
         fromUpstream = Flow(from: upstream, to: client, stuck: toClient)
@@ -97,43 +118,90 @@ import Telemetry
 
     /// Moves what can be moved, both ways.
     private func pump() {
-        advance(&fromClient)
-        advance(&fromUpstream)
-        if fromClient.isDone && fromUpstream.isDone { return finish() }
+        if advance(&fromClient) { fromUpstream.noteAnswer() }
+        if advance(&fromUpstream) { fromClient.noteAnswer() }
+        if fromClient.isDone && fromUpstream.isDone || upstreamHasHadLastWord() { return finish() }
         passOnEnd(of: &fromClient)
         passOnEnd(of: &fromUpstream)
         if isClosing && !isHurried {
             isHurried = true
             timer.start(after: halfCloseLimit)
         }
-        if canGoOn(fromClient) || canGoOn(fromUpstream) { scheduleNextTurn() }
+        if fromClient.canGoOn || fromUpstream.canGoOn { scheduleNextTurn() }
     }
 
-    private func advance(_ flow: inout Flow) {
-        defer { if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) } }
+    /// - Returns: whether `from` has said anything.
+    private func advance(_ flow: inout Flow) -> Bool {
+        let byteCount = move(&flow)
+        if let pipe = flow.pipe, pipe.count == 0 { giveBackPipe(of: &flow) }
+        if byteCount > 0 && flow.canGather { gather(&flow) }
+        return byteCount > 0
+    }
+
+    /// - Returns: how much `from` has said.
+    private func move(_ flow: inout Flow) -> Int {
         var byteCount = 0
         for _ in 0..<Self.readsPerTurn where !flow.isDone && byteCount < Self.bytesPerTurn {
-            deliverStuck(&flow)
-            guard !flow.isStuck, !flow.isDone else { return }
+            if flow.isStuck {
+                deliverStuck(&flow)
+                guard !flow.isStuck, !flow.isDone else { break }
+            }
             if flow.hasEnded {
                 flow.isDone = true
-                return
+                break
             }
-            guard flow.from.isReadable else { return }
-            if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
-            switch flow.pipe.map(flow.from.receive) ?? flow.from.receive(into: worker.buffer) {
+            guard flow.from.isReadable else { break }
+            switch receive(&flow) {
             case .moved(let count):
                 lastActivity = LoopActor.loop.now
                 byteCount += count
                 flow.note(count)
                 if flow.pipe == nil { forward(count, in: &flow) }
-            case .wouldBlock: return flow.noteLull()
+            case .wouldBlock: return byteCount
             case .closed: flow.hasEnded = true
             case .failed:
                 flow.hasEnded = true
                 report(flow.from.breakage)
             }
         }
+        return byteCount
+    }
+
+    /// Reads into a pipe in a flood, and into the worker's buffer otherwise.
+    private func receive(_ flow: inout Flow) -> Transfer {
+        if !flow.isFlood { giveBackPipe(of: &flow) } else if flow.pipe == nil { flow.pipe = worker.takePipe() }
+        if let pipe = flow.pipe {
+            if let transfer = flow.from.receive(into: pipe) { return transfer }
+            giveBackPipe(of: &flow)
+            worker.giveUpPipes()
+        }
+        return flow.from.receive(into: worker.buffer)
+    }
+
+    // MARK: Waves
+
+    /// Whoever sends much sends it bit by bit. To be woken for each would cost more than to hand it on, so that it is
+    /// left to gather, for a while: the last of it may be little.
+    private func gather(_ flow: inout Flow) {
+        guard !flow.isGathering else { return }
+        flow.isGathering = true
+        flow.from.reportReadable(from: Pipe.byteCount)
+        let timer = waveTimer ?? LoopTimer { [unowned self] in endWave() }
+        waveTimer = timer
+        if !timer.isRunning { timer.start(after: waveDuration) }
+    }
+
+    /// Passes on what has gathered, however little it is.
+    private func endWave() {
+        stopGathering(&fromClient)
+        stopGathering(&fromUpstream)
+        pump()
+    }
+
+    private func stopGathering(_ flow: inout Flow) {
+        guard flow.isGathering else { return }
+        flow.isGathering = false
+        flow.from.reportReadable(from: 1)
     }
 
     /// A connection that breaks ends like one that is ended, but for a word in the log.
@@ -149,6 +217,17 @@ import Telemetry
         guard flow.isDone, !flow.isEndPassedOn else { return }
         flow.isEndPassedOn = true
         flow.to.endSending()
+    }
+
+    /// The upstream has gone behind a last reply, and there is nothing from the client that would still have to be passed
+    /// on: to wait for the client's end, too, would be for nothing. One that is sending more than a line is waited for,
+    /// since it may go on, and a close would then take the reply back; and one under TLS, which takes leave by itself.
+    private func upstreamHasHadLastWord() -> Bool {
+        guard fromUpstream.isDone, !fromUpstream.isEndPassedOn, !fromUpstream.from.isBroken, !fromClient.isDone else { return false }
+        guard fromClient.isTerse, fromClient.from.isPlain else { return false }
+        // What has come since is in no event yet.
+        fromClient.from.presumeReadable()
+        return !advance(&fromClient) && !fromClient.isStuck
     }
 
     /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.
@@ -211,11 +290,6 @@ import Telemetry
         fromClient.hasEnded || fromUpstream.hasEnded || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
     }
 
-    /// What is stuck may have come free by what was read from the side that it is for.
-    private func canGoOn(_ flow: borrowing Flow) -> Bool {
-        !flow.isDone && (flow.isStuck ? flow.to.isWritable : flow.from.isReadable)
-    }
-
     private func scheduleNextTurn() {
         guard !isScheduled else { return }
         isScheduled = true
@@ -242,6 +316,7 @@ import Telemetry
         if let activity { context.activity = activity }
         log.write(.info, message, reason: reason, context: context)
         timer.stop()
+        waveTimer?.stop()
         giveBackPipe(of: &fromClient)
         giveBackPipe(of: &fromUpstream)
         fromClient.from.close()

@@ -1,3 +1,4 @@
+import CKernel
 import Glibc
 import TestSupport
 import Testing
@@ -33,6 +34,15 @@ import Testing
             #expect(course.pipe.drain(into: course.to.near) == .moved(5))
             #expect(course.pipe.count == 0)
             #expect(course.to.far.hear().bytes == Array("hello".utf8))
+        }
+    }
+
+    @Test func `what is of no kind for it does not fill it`() throws {
+        try onLoop {
+            let source = EventSource(owning: epoll_create1(0), isStream: true)
+            let pipe = try Pipe()
+            #expect(pipe.fill(from: source) == nil && pipe.count == 0)
+            source.close()
         }
     }
 

@@ -41,6 +41,36 @@ import Testing
         }
     }
 
+    @Test(arguments: [PollingMethod.epoll, .poll], [9, 10, 11])
+    func `a stream is reported when as much has come as was asked for, or its end`(_ method: PollingMethod, _ count: Int) throws {
+        try onLoop(method) {
+            let pair = try WatchedPair(Recorder(), overTCP: true)
+            defer { pair.close() }
+            pair.near.reportReadable(from: 10)
+            pair.far.say(String(repeating: "x", count: count))
+            try takeTurn()
+            #expect(pair.near.isReadable == (count >= 10))
+            pair.far.endSending()
+            try runLoop { pair.near.isReadable && pair.near.hasHungUp }
+            #expect(pair.near.hear() == (Array(repeating: UInt8(ascii: "x"), count: count), true))
+        }
+    }
+
+    @Test func `a stream that need not gather any more is read at once`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder(), overTCP: true)
+            defer { pair.close() }
+            pair.near.reportReadable(from: 10)
+            pair.far.say("waiting")
+            try takeTurn()
+            #expect(!pair.near.isReadable)
+            pair.near.reportReadable(from: 1)
+            #expect(pair.near.isReadable && pair.near.hear().bytes == Array("waiting".utf8))
+            pair.far.say("!")
+            try runLoop { pair.near.isReadable }
+        }
+    }
+
     @Test(arguments: [PollingMethod.epoll])
     func `who waits for the other side's first words hears with them that there is a connection`(_ method: PollingMethod) throws {
         try onLoop(method) {

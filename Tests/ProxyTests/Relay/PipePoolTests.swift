@@ -65,6 +65,17 @@ import Testing
         }
     }
 
+    @Test func `where the kernel fills none, there is none any more`() throws {
+        try onLoop {
+            let worker = try WorkerServices.withRoom(for: 32)
+            let pipes = (try #require(worker.takePipe()), try #require(worker.takePipe()))
+            worker.giveBack(pipes.0)
+            worker.giveBack(pipes.1)
+            worker.giveUpPipes()
+            #expect(worker.takePipe() == nil && worker.room == 32)
+        }
+    }
+
     @Test func `an idle one makes nobody nearly full`() throws {
         try onLoop {
             let worker = try WorkerServices.withRoom(for: 32)

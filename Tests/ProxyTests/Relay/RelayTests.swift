@@ -21,11 +21,12 @@ import Testing
 
         init(
             toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
-            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0
+            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil
         ) throws {
             worker = try .withRoom(for: 2 + pipes * Pipe.descriptorCount)
             for _ in 0..<2 { #expect(worker.takeConnection()) }
-            clientPair = try WatchedPair(Recorder())
+            // Only TCP lets anything gather.
+            clientPair = try WatchedPair(Recorder(), overTCP: waveDuration != nil)
             upstreamPair = try WatchedPair(Recorder())
             let log = ErrorLog([.init(file: try LogFile.open(Workspace.here().file("relay.log")), level: .info)])
             var first = (ByteQueue(), ByteQueue())
@@ -35,8 +36,8 @@ import Testing
             try runLoop { clientNear.isWritable && upstreamNear.isWritable }
             relay = Relay(
                 client: Connection(clientNear), upstream: Connection(upstreamNear), toUpstream: first.0, toClient: first.1,
-                inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, worker: worker, log: log,
-                context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"), places: CountedPlaces())
+                inactivityLimit: inactivityLimit, halfCloseLimit: halfCloseLimit, waveDuration: waveDuration ?? Relay.waveDuration,
+                worker: worker, log: log, context: LogContext(connection: 1, client: "192.0.2.1", server: "0.0.0.0:143"), places: CountedPlaces())
             worker.whenEmpty = { [unowned self] in ends += 1 }
             relay.begin()
         }
@@ -74,6 +75,17 @@ import Testing
             }
             return bytes
         }
+
+        /// Runs the loop until so many pieces have gone from here to there, one after the other.
+        func pour(_ count: Int, from source: EventSource, to target: EventSource) throws {
+            for _ in 0..<count {
+                #expect(source.sayOnce(Self.piece) == Self.piece.count)
+                #expect(try hear(target, Self.piece.count).count == Self.piece.count)
+            }
+        }
+
+        /// What goes in one packet, and four of which make a flood.
+        static let piece = [UInt8](repeating: 0x78, count: 40_000)
 
         /// How many bytes wait in the kernel to be read at the near end.
         func waiting(at source: EventSource) -> Int {
@@ -165,6 +177,45 @@ import Testing
         }
     }
 
+    enum Release: CaseIterable { case more, time, end }
+
+    @Test(arguments: Release.allCases)
+    func `what a flood brings gathers, until it is much, or has waited, or is the last`(_ release: Release) throws {
+        try onLoop {
+            let bench = try Bench(inactivityLimit: .seconds(7200), pipes: 1, waveDuration: .seconds(3600))
+            try bench.pour(4, from: bench.client, to: bench.upstream)
+            bench.client.say("little")
+            for _ in 0..<3 { try takeTurn() }
+            #expect(bench.upstream.hear().bytes == [])
+            var expected = 6
+            switch release {
+            case .time: LoopActor.loop.letPass(.seconds(3600))
+            case .end: bench.client.endSending()
+            case .more:
+                while expected < Pipe.byteCount {
+                    expected += bench.client.sayOnce(Bench.piece)
+                    try takeTurn()
+                }
+            }
+            #expect(try bench.hear(bench.upstream, expected).count == expected)
+            bench.relay.cutOff()
+        }
+    }
+
+    @Test func `a row of questions, with an answer to each, is no flood`() throws {
+        try onLoop {
+            let bench = try Bench(pipes: 1, waveDuration: .seconds(3600))
+            for _ in 0..<5 {
+                bench.client.say("?")
+                #expect(try bench.hear(bench.upstream, 1).count == 1)
+                try bench.pour(2, from: bench.upstream, to: bench.client)
+            }
+            // No pipe has been asked for.
+            #expect(bench.worker.room == Pipe.descriptorCount)
+            bench.relay.cutOff()
+        }
+    }
+
     /// How much a socket may be told to hold.
     private static let socketLimit = (try? String(contentsOfFile: "/proc/sys/net/core/wmem_max", encoding: .utf8))
         .flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
@@ -231,22 +282,63 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false])
-    func `when one side ends its sending, the other may go on to its own end`(_ clientEndsFirst: Bool) throws {
+    @Test func `when the client ends its sending, the upstream may go on to its own end`() throws {
         try onLoop {
             let bench = try Bench()
-            let (first, second) = clientEndsFirst ? (bench.client, bench.upstream) : (bench.upstream, bench.client)
-            first.say("last words")
-            first.endSending()
-            #expect(try bench.hearEnd(second) == Array("last words".utf8))
-            second.say("answer")
-            #expect(try bench.hear(first, 6) == Array("answer".utf8))
+            bench.client.say("last words")
+            bench.client.endSending()
+            #expect(try bench.hearEnd(bench.upstream) == Array("last words".utf8))
+            bench.upstream.say("answer")
+            #expect(try bench.hear(bench.client, 6) == Array("answer".utf8))
             #expect(!bench.isOver)
-            second.say("!")
-            second.endSending()
-            #expect(try bench.hearEnd(first) == Array("!".utf8))
+            bench.upstream.say("!")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("!".utf8))
             try runLoop { bench.isOver }
             #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test(arguments: ["", "a LOGOUT\r\n"])
+    func `when the upstream ends behind a line of the client's, so does the relay`(_ line: String) throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.client.say(line)
+            #expect(try bench.hear(bench.upstream, line.utf8.count) == Array(line.utf8))
+            bench.upstream.say("bye")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("bye".utf8))
+            #expect(bench.isOver && !bench.clientPair.near.isOpen)
+            #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test func `what the client has said meanwhile is passed on, and its end awaited`() throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.upstream.endSending()
+            bench.client.say("too late")
+            #expect(try bench.hear(bench.upstream, 8) == Array("too late".utf8))
+            #expect(!bench.isOver)
+            #expect(try bench.hearEnd(bench.client) == [])
+            bench.client.endSending()
+            try runLoop { bench.isOver }
+        }
+    }
+
+    @Test func `a client that was just sending much is not cut off by the upstream's end`() throws {
+        try onLoop {
+            let bench = try Bench()
+            bench.client.say(String(repeating: "x", count: 513))
+            #expect(try bench.hear(bench.upstream, 513).count == 513)
+            bench.upstream.say("too much")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("too much".utf8))
+            #expect(!bench.isOver)
+            bench.client.say("more")
+            #expect(try bench.hear(bench.upstream, 4) == Array("more".utf8))
+            bench.client.endSending()
+            try runLoop { bench.isOver }
         }
     }
 
@@ -316,8 +408,9 @@ import Testing
     @Test func `the limit on silence holds half closed too`() throws {
         try onLoop {
             let bench = try Bench(inactivityLimit: .seconds(3600), halfCloseLimit: .seconds(7200))
-            bench.upstream.endSending()
-            #expect(try bench.hearEnd(bench.client) == [])
+            bench.client.endSending()
+            #expect(try bench.hearEnd(bench.upstream) == [])
+            #expect(!bench.isOver)
             LoopActor.loop.letPass(.seconds(3600))
             try takeTurn()
             #expect(bench.isOver)
