@@ -17,15 +17,14 @@ let house: [SwiftSetting] = [
         .when(configuration: .release)),
 ]
 
-/// A process has one thread, so references need not be counted under a lock, which is what half of the time of counting
-/// goes to. The compiler has no switch for that; the linker puts the runtime's other functions in these ones' place.
+/// A process has one thread: what counts references under a lock gives way to what does not
+/// (`Sources/Kernel/Memory/ReferenceCounts.swift`).
 let countsWithoutLocks: [LinkerSetting] = [
-    "retain", "release", "retain_n", "release_n", "bridgeObjectRetain", "bridgeObjectRelease",
-].map {
     .unsafeFlags(
-        ["-Xlinker", "--wrap=swift_\($0)", "-Xlinker", "--defsym=__wrap_swift_\($0)=swift_nonatomic_\($0)"],
+        ["retain", "release", "retain_n", "release_n", "bridgeObjectRetain", "bridgeObjectRelease"]
+            .flatMap { ["-Xlinker", "--wrap=swift_\($0)"] },
         .when(configuration: .release))
-}
+]
 
 let testing: [SwiftSetting] = [
     .swiftLanguageMode(.v6),

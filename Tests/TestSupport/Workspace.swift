@@ -2,6 +2,10 @@ import Foundation
 import Glibc
 package import Testing
 
+#if !DEBUG
+#error("Tests run on many threads, and release builds count references without locks (Package.swift).")
+#endif
+
 /// What one test case leaves behind: a folder, processes, threads. All of it is gone when it ends,
 /// however it ends.
 package final class Workspace: @unchecked Sendable {
