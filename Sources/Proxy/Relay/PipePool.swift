@@ -37,10 +37,11 @@ import Kernel
     /// Where many workers share what the kernel grants a user, each read of a flood would ask for nothing.
     private var wasJustRefused: Bool { refusedAt.map { LoopActor.loop.now - $0 < Self.patience } ?? false }
 
-    /// Takes a pipe back. One that is not empty is of no use to anybody else.
+    /// Takes a pipe back. One that is not empty is of no use to anybody else, and one that nothing may go through to
+    /// nobody.
     /// - Returns: whether it stays.
     mutating func giveBack(_ pipe: Pipe) -> Bool {
-        guard pipe.count == 0 else {
+        guard pipe.count == 0, !isForbidden else {
             count -= 1
             return false
         }

@@ -25,13 +25,19 @@ import Telemetry
     @LoopActor private struct Flow: ~Copyable {
         let from: Connection
         let to: Connection
+        /// Whether `from` is read to its end though `to` takes nothing any longer: to close on somebody who is still
+        /// sending takes back what was said to him last.
+        let isHeardOut: Bool
         var stuck: ByteQueue
         /// What bytes go through instead, during a flood and only from when some come until they are gone.
         var pipe: Pipe?
         /// How much has come in large pieces, without an answer.
         var run = 0
-        /// What was read last may be all there is to come.
-        var isTerse = true
+        /// How much `from` has said since `to` spoke last.
+        var saidCount = 0
+        var isAnswered = false
+        /// `to` takes nothing any longer, and what comes is dropped.
+        var isGivenUp = false
         /// The loop reports `from` only when much has come.
         var isGathering = false
         /// `from` has ended its sending.
@@ -41,7 +47,9 @@ import Telemetry
         /// And `to` knows that it was all.
         var isEndPassedOn = false
 
-        var isFlood: Bool { run >= Relay.flood && from.isPlain && to.isPlain }
+        var isFlood: Bool { run >= Relay.flood && !isGivenUp && from.isPlain && to.isPlain }
+        /// Whether what it has said may be all that is to come before an answer.
+        var isTerse: Bool { saidCount <= Relay.line }
         /// Whether what was read has yet to be passed on.
         var isStuck: Bool { !stuck.isEmpty || (pipe?.count ?? 0) > 0 }
 
@@ -51,11 +59,15 @@ import Telemetry
         /// Learns from a read how much flows.
         mutating func note(_ count: Int) {
             run = count < Relay.ebb ? 0 : run + count
-            isTerse = count <= Relay.line
+            saidCount = isAnswered ? count : saidCount + count
+            isAnswered = false
         }
 
         /// The other side has spoken. A flood goes on behind that, but nothing becomes one by many questions.
-        mutating func noteAnswer() { if !isFlood { run = 0 } }
+        mutating func noteAnswer() {
+            isAnswered = true
+            if !isFlood { run = 0 }
+        }
 
         /// Whether to wait for more to come than a little is worth while.
         var canGather: Bool { isFlood && !from.isReadable && !isStuck && !hasEnded }
@@ -99,8 +111,8 @@ import Telemetry
         self.inactivityLimit = inactivityLimit
         self.waveDuration = waveDuration
         self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
-        fromClient = Flow(from: client, to: upstream, stuck: toUpstream)
-        fromUpstream = Flow(from: upstream, to: client, stuck: toClient)
+        fromClient = Flow(from: client, to: upstream, isHeardOut: true, stuck: toUpstream)
+        fromUpstream = Flow(from: upstream, to: client, isHeardOut: false, stuck: toClient)
         lastActivity = LoopActor.loop.now
     }
 
@@ -153,9 +165,11 @@ import Telemetry
             guard flow.from.isReadable else { break }
             switch receive(&flow) {
             case .moved(let count):
-                lastActivity = LoopActor.loop.now
                 byteCount += count
                 flow.note(count)
+                // That it is heard out gives it no more time.
+                if flow.isGivenUp { continue }
+                lastActivity = LoopActor.loop.now
                 if flow.pipe == nil { forward(count, in: &flow) }
             case .wouldBlock: return byteCount
             case .closed: flow.hasEnded = true
@@ -239,8 +253,9 @@ import Telemetry
 
     /// `to` takes nothing any longer. What it has sent itself is still delivered, by the other flow.
     private func giveUp(_ flow: inout Flow) {
-        flow.hasEnded = true
-        flow.isDone = true
+        flow.isGivenUp = true
+        if !flow.isHeardOut { flow.hasEnded = true }
+        flow.isDone = flow.hasEnded
         flow.isEndPassedOn = true
         flow.stuck.removeAll()
         giveBackPipe(of: &flow)
@@ -287,7 +302,8 @@ import Telemetry
 
     /// One side has ended its sending, even if what it sent cannot be passed on yet.
     private var isClosing: Bool {
-        fromClient.hasEnded || fromUpstream.hasEnded || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
+        fromClient.hasEnded || fromUpstream.hasEnded || fromClient.isGivenUp
+            || fromClient.from.hasHungUp || fromUpstream.from.hasHungUp
     }
 
     private func scheduleNextTurn() {

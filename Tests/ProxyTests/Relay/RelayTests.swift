@@ -326,17 +326,41 @@ import Testing
         }
     }
 
-    @Test func `a client that was just sending much is not cut off by the upstream's end`() throws {
+    @Test(arguments: [[513], [300, 300], [10_000, 1]])
+    func `a client that was just sending much is not cut off by the upstream's end`(_ counts: [Int]) throws {
         try onLoop {
             let bench = try Bench()
-            bench.client.say(String(repeating: "x", count: 513))
-            #expect(try bench.hear(bench.upstream, 513).count == 513)
+            bench.upstream.say("go on")
+            #expect(try bench.hear(bench.client, 5).count == 5)
+            for count in counts {
+                bench.client.say(String(repeating: "x", count: count))
+                #expect(try bench.hear(bench.upstream, count).count == count)
+            }
             bench.upstream.say("too much")
             bench.upstream.endSending()
             #expect(try bench.hearEnd(bench.client) == Array("too much".utf8))
             #expect(!bench.isOver)
             bench.client.say("more")
             #expect(try bench.hear(bench.upstream, 4) == Array("more".utf8))
+            bench.client.endSending()
+            try runLoop { bench.isOver }
+        }
+    }
+
+    @Test func `a client that goes on sending to an upstream that takes nothing hears its last word, and is heard out`() throws {
+        try onLoop {
+            let bench = try Bench()
+            #expect(shutdown(bench.upstream.number, CInt(SHUT_RD)) == 0)
+            bench.client.say(String(repeating: "x", count: 513))
+            try takeTurn()
+            bench.upstream.say("too much")
+            bench.upstream.close()
+            #expect(try bench.hearEnd(bench.client) == Array("too much".utf8))
+            for _ in 0..<3 {
+                bench.client.say("more")
+                try takeTurn()
+            }
+            #expect(!bench.isOver && bench.clientPair.near.isOpen)
             bench.client.endSending()
             try runLoop { bench.isOver }
         }
