@@ -165,7 +165,8 @@ import Telemetry
             case .ready:
                 worker.isReady = true
                 settle()
-            case .leaving: replaceLeaving(worker)
+            // One that is to leave anyway was told so by a signal, which says not who has sent it.
+            case .leaving: if worker.isLeaving { send(.quit, to: [worker]) } else { replaceLeaving(worker) }
             case .unable:
                 worker.declineToStandIn { [unowned self] in arrangeWorkers() }
                 arrangeWorkers()

@@ -153,7 +153,8 @@ import Telemetry
     }
 
     /// Whoever tells one worker to leave sees to nothing else. The master does, and until it agrees clients are let
-    /// in: while it moves to other addresses, there may be nobody else to do so. Told again, a worker leaves at once.
+    /// in: while it moves to other addresses, there may be nobody else to do so. Told again, or where the master cannot
+    /// be asked, a worker leaves at once.
     private func askToLeave() {
         guard !isLeaving, !hasAskedToLeave, let channel, channel.send(message: Order.leaving.rawValue) else { return quit() }
         hasAskedToLeave = true

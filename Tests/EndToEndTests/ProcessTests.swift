@@ -175,6 +175,24 @@ import Testing
         try server.awaitLog("exited on signal 9")
     }
 
+    @Test func `a worker that hung while it was told to leave leaves when it goes on`() throws {
+        let server = try proxy(workers: 1).server
+        let worker = server.workers[0].pid
+        _ = kill(worker, SIGSTOP)
+        // More orders than the channel to a worker holds.
+        try eventually("so many orders to reopen logs") {
+            for _ in 0..<20 {
+                server.signal(SIGUSR1)
+                sched_yield()
+            }
+            return server.occurrences(of: "reopening logs") >= 500
+        }
+        server.signal(SIGQUIT)
+        try server.awaitLog("shutting down")
+        _ = kill(worker, SIGCONT)
+        #expect(try server.awaitExit() == .code(0))
+    }
+
     @Test func `workers do not outlive a killed master for long`() throws {
         let proxy = try proxy()
         let client = try proxy.loggedInClient(.imap)
