@@ -128,7 +128,11 @@ extension Session {
         if lookup.hostName == nil {
             stopDeadline()
             // Whoever has said more before it ended its sending may still be there for the answers.
-            func isGone() -> Bool { client.hasHungUp && client.input.isEmpty }
+            func isGone() -> Bool {
+                guard client.hasHungUp, client.input.isEmpty else { return false }
+                if client.canRead { client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize) }
+                return client.isBroken || client.isAtEnd && client.input.isEmpty
+            }
             try await wait { lookup.hostName != nil || isGone() }
             if lookup.hostName == nil { throw .clientGone }
         }
