@@ -279,7 +279,8 @@ import Telemetry
 
     // MARK: Waiting
     //
-    // What mostly need not wait is inlined: to call an async function is to ask twice which executor one is on.
+    // What mostly need not wait is inlined, and so is what has one caller: to call an async function is to ask twice
+    // which executor one is on, and to find it room for what it holds.
 
     private var expiry = SessionFailure.clientTimedOut
 

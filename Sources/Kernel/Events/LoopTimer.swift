@@ -39,7 +39,7 @@ extension Duration {
     }
 }
 
-/// Timers by deadline, in a binary heap: starting and stopping one costs the logarithm of their number.
+/// Timers by the moment to look at them, in a binary heap: starting and stopping one costs the logarithm of their number.
 @LoopActor struct TimerHeap {
     private var heap: [LoopTimer] = []
 

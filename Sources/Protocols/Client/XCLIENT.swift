@@ -151,7 +151,8 @@ extension XClientAttribute {
 }
 
 extension XClientAttributes {
-    /// The words of SMTP, in so many commands as their length asks for. The address is in the last one: who has said it is a stranger (XCLIENT_README, note 1).
+    /// The words of SMTP, in so many commands as their length asks for. The address is in the last one: who has said it
+    /// is a stranger (XCLIENT_README, note 1).
     package var smtpCommands: [[UInt8]] {
         var commands: [[UInt8]] = []
         var command: [UInt8] = []

@@ -51,7 +51,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         script = Script(credentials: credentials, client: client, route: route, policy: policy)
         var clientHello: Command?
         do throws(Obstacle) {
-            // Whatever the upstream offers, what cannot be said at all is known now.
+            // What cannot be said to any upstream is known now: XCLIENT itself can always.
             clientHello = try script.clientHello()
             commands = try script.login().reversed()
             commands.append(try script.hello())

@@ -37,7 +37,7 @@ extension Session {
             switch limit.tally.count(key, atMost: limit.count) {
             case .counted(let place):
                 places.add(place, in: limit.tally)
-                failure = nil
+                continue
             case .full:
                 let manner = server.access.limits.isDryRun ? ", dry run," : ""
                 failure = refusal(server.access.limits.logLevel, "limiting connections\(manner) by zone \"\(limit.zoneName)\"")

@@ -118,8 +118,7 @@ import TLS
         if !waiting.isEmpty { schedule() }
     }
 
-    /// The connection is gone. Questions to which not a byte of answer came on a connection that had
-    /// been kept are put once more.
+    /// The connection is gone. Those of its questions that may be answered by another are put once more.
     func isGone(_ connection: AuthConnection, toAskAgain questions: [AuthQuestion]) {
         idle.removeAll { $0 === connection }
         connectionCount -= 1
