@@ -22,8 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, 1_330_000),
-        (.echo, 61_600),
+        (Work.login, 1_133_000),
+        (.echo, 55_600),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ bound: Double) throws {
         let count = try effort(of: work, .imap, as: .instructions)

@@ -185,7 +185,7 @@ import Testing
                 server.signal(SIGUSR1)
                 sched_yield()
             }
-            return server.occurrences(of: "reopening logs") >= 500
+            return server.occurrences(of: ", reopening logs") >= 1000
         }
         server.signal(SIGQUIT)
         try server.awaitLog("shutting down")
