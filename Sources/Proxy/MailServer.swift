@@ -74,15 +74,16 @@ package import Telemetry
         resolverTimeout = mail.resolverTimeout
         authHTTP = settings[AuthHTTPSettings.self]
         trustedProxies = settings[AccessSettings.self].trustedProxies
+        let sendsXCLIENT = proxy.sendsXCLIENT ?? !isFixed
         mailProtocol = protocolType.init(
             settings,
             policy: DialoguePolicy(
                 serverName: dialogue.serverName ?? Array(NameLookup.hostName.utf8), startTLS: dialogue.startTLS,
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
-                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: proxy.sendsXCLIENT ?? !isFixed,
+                proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: sendsXCLIENT,
                 passesClientID: proxy.passesClientID))
         tellsOfTLS = proxy.header == .v2 || proxy.passesClientID
-        tellsOfClients = tellsOfTLS || proxy.header == .v1 || mailProtocol is SMTP
+        tellsOfClients = tellsOfTLS || proxy.header == .v1 || (mailProtocol is SMTP && sendsXCLIENT)
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
             throw ConfigurationError(
                 "\"\(mechanism)\" needs an auth server and conflicts with \"proxy_pass\"", at: block.position)

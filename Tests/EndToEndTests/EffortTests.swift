@@ -12,8 +12,8 @@ import Testing
 @Suite(.ownWorkspace) struct EffortTests {
     @Test(arguments: [
         (Work.login, Speech.imap, 37.7),
-        (.login, .pop3, 44.5),
-        (.login, .smtp, 45.7),
+        (.login, .pop3, 44),
+        (.login, .smtp, 44.5),
         (.echo, .imap, 6.6),
     ])
     func `an operation makes few calls of the system`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
