@@ -4,6 +4,7 @@ extension Line {
     /// Where the words are, in a line that has no more than `limit` of them.
     func words(of bytes: Span<UInt8>, atMost limit: Int) throws(ParseFault) -> [Range<Int>] {
         var words: [Range<Int>] = []
+        words.reserveCapacity(4)
         var start = content.lowerBound
         for index in content.lowerBound...content.upperBound {
             let isInside = index < content.upperBound
@@ -18,14 +19,17 @@ extension Line {
         return words
     }
 
-    /// The command word, which begins in the first column, in capitals. Commands have no more than
-    /// eight letters, so a longer word is none.
+    /// Commands have no more letters, so a longer word is none.
+    private static let longestVerb = 8
+
+    /// The command word, which begins in the first column, in capitals.
     func verb(of bytes: Span<UInt8>) throws(ParseFault) -> String {
         var letters: [UInt8] = []
+        letters.reserveCapacity(Self.longestVerb)
         for index in content {
             let byte = bytes[index]
             if byte == .space { break }
-            if letters.count == 8 || !byte.isLetter { throw .command }
+            if letters.count == Self.longestVerb || !byte.isLetter { throw .command }
             letters.append(byte.uppercased)
         }
         return String(decoding: letters, as: UTF8.self)

@@ -4,7 +4,7 @@
 enum UpstreamLine {
     /// A command of ours and its argument, with CR LF behind; nil where the argument holds CR, LF or NUL.
     static func build(_ command: String, _ argument: Span<UInt8>) -> Secret? {
-        var line = Secret()
+        var line = Secret(capacity: command.utf8.count + argument.count + 2)
         line.append(command.utf8)
         for index in argument.indices {
             let byte = argument[index]
