@@ -51,14 +51,21 @@ import Testing
         }
     }
 
+    /// A listener with a socket for each of three workers, and these.
+    @LoopActor private static func three(
+        at address: SocketAddress
+    ) throws -> (listener: Listener, openings: [Opening], workers: [Told]) {
+        let listener = try Listener(address)
+        try listener.provide(for: 3)
+        for place in 0..<3 { try listener.listen(place) }
+        let openings = (0..<3).map { Opening(listener: listener, place: $0) }
+        return (listener, openings, try (0..<3).map { try Told($0, of: 3, at: listener) })
+    }
+
     @Test func `another worker is given the socket of one that is not there, until it is`() throws {
         let address = SocketAddress.ipv4(0x7F00_0001, port: try Ports.free())
         try onLoop {
-            let listener = try Listener(address)
-            try listener.provide(for: 3)
-            for place in 0..<3 { try listener.listen(place) }
-            let openings = (0..<3).map { Opening(listener: listener, place: $0) }
-            let workers = try (0..<3).map { try Told($0, of: 3, at: listener) }
+            let (listener, openings, workers) = try Self.three(at: address)
             let arrange = { @LoopActor (present: Int...) -> [String] in
                 // Two generations share most of them.
                 WorkerProcess.arrange(openings + openings, among: present.map { workers[$0].process })
@@ -81,11 +88,7 @@ import Testing
     @Test func `a worker that has no descriptor is not asked for a while, and another is`() throws {
         let address = SocketAddress.ipv4(0x7F00_0001, port: try Ports.free())
         try onLoop {
-            let listener = try Listener(address)
-            try listener.provide(for: 3)
-            for place in 0..<3 { try listener.listen(place) }
-            let openings = (0..<3).map { Opening(listener: listener, place: $0) }
-            let workers = try (0..<3).map { try Told($0, of: 3, at: listener) }
+            let (listener, openings, workers) = try Self.three(at: address)
             let arrange = { @LoopActor (present: Int...) -> [String] in
                 WorkerProcess.arrange(openings, among: present.map { workers[$0].process })
                 return workers.map { $0.orders }
