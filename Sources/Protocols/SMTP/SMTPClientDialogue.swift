@@ -85,7 +85,7 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        let login = SMTPUpstreamDialogue(credentials, from: client, to: route, policy: server.policy)
+        let login = SMTPUpstreamDialogue(credentials, from: client, to: route, of: server)
         guard route.startsTLS else { return login }
         return UpstreamStartTLS(SMTPStartTLS(serverName: server.policy.serverName), before: login)
     }
