@@ -39,7 +39,7 @@ extension Line {
 /// Where the words of a line are, kept without asking for memory.
 struct LineWords {
     private(set) var count = 0
-    /// No command may have more.
+    /// As many as a command of SMTP may have, which is the most.
     private var places = InlineArray<12, Range<Int>>(repeating: 0..<0)
 
     mutating func append(_ place: Range<Int>) {

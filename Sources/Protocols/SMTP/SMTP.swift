@@ -1,6 +1,7 @@
 package import Configuration
 
-/// SMTP with the settings of one server block (`mail-smtp.md`).
+/// SMTP with the settings of one server block (`mail-smtp.md`). One object, which all of its dialogues hold: it is much
+/// to copy.
 package final class SMTP: MailProtocol {
     package static let name = "smtp"
     package static let wellKnownPorts: [UInt16] = [25, 465, 587]
@@ -17,6 +18,7 @@ package final class SMTP: MailProtocol {
     let capabilities: SMTPCapabilityLists
     /// The same, for a proxy that may say who its client is.
     let capabilitiesForProxies: SMTPCapabilityLists
+    /// How the server greets its upstreams.
     let upstreamHello: SMTPHello
     package let clientBufferSize: Int
     package let greetingDelay: Duration?

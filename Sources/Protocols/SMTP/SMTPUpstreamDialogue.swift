@@ -212,6 +212,7 @@ extension SMTPUpstreamDialogue {
             }
         }
 
+        /// Adds its commands to those that are to be said yet, the last first.
         /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
         ///   lists none is told what nginx tells every upstream.
         func add(to commands: inout [Command], after offer: SMTPReply) throws(Obstacle) {
@@ -232,16 +233,17 @@ extension SMTPUpstreamDialogue {
 }
 
 extension XClientAttribute {
+    /// Those that a reply to EHLO lists, or the usual ones where it lists none at all.
     fileprivate static func listed(in offer: SMTPReply) -> [XClientAttribute] {
         let bytes = offer.bytes.span
-        guard let words = offer.parameters(of: "XCLIENT"), var word = bytes.firstWord(in: words) else {
+        guard var rest = offer.parameters(of: "XCLIENT"), bytes.firstWord(in: rest) != nil else {
             return [.address, .login, .name]
         }
         var listed: [XClientAttribute] = []
-        while true {
+        while let word = bytes.firstWord(in: rest) {
             if let attribute = XClientAttribute(bytes.extracting(word)) { listed.append(attribute) }
-            guard let next = bytes.firstWord(in: word.upperBound..<words.upperBound) else { return listed }
-            word = next
+            rest = word.upperBound..<rest.upperBound
         }
+        return listed
     }
 }
