@@ -22,12 +22,13 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, 1_133_000),
-        (.echo, 55_600),
+        (Work.login, Speech.imap, 1_133_000),
+        (.login, .smtp, 1_233_000),
+        (.echo, .imap, 55_600),
     ])
-    func `an operation runs few instructions of ours`(_ work: Work, _ bound: Double) throws {
-        let count = try effort(of: work, .imap, as: .instructions)
-        #expect(count <= bound, "\(count) instructions for each \(work.rawValue)")
+    func `an operation runs few instructions of ours`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
+        let count = try effort(of: work, speech, as: .instructions)
+        #expect(count <= bound, "\(count) instructions for each \(work.rawValue), \(speech)")
     }
 
     enum Work: String {

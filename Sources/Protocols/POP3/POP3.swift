@@ -1,7 +1,7 @@
 package import Configuration
 
 /// POP3 with the settings of one server block (`mail-pop3.md`).
-package struct POP3: MailProtocol {
+package final class POP3: MailProtocol {
     package static let name = "pop3"
     package static let wellKnownPorts: [UInt16] = [110, 995]
     package static let implicitTLSPort: UInt16 = 995

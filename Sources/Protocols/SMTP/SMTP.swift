@@ -1,7 +1,6 @@
 package import Configuration
 
-/// SMTP with the settings of one server block (`mail-smtp.md`). One object, which all of its dialogues hold: it is much
-/// to copy.
+/// SMTP with the settings of one server block (`mail-smtp.md`).
 package final class SMTP: MailProtocol {
     package static let name = "smtp"
     package static let wellKnownPorts: [UInt16] = [25, 465, 587]
