@@ -14,7 +14,7 @@ extension FileDescriptor {
     ) throws(KernelError) {
         if address.isUnix { return }
         try setOption(CInt(IPPROTO_TCP), TCP_NODELAY, 1, named: call())
-        if address.isLoopback && system.isPaced { CongestionControl.reno.use(for: number) }
+        if system.isPaced && address.isLoopback { CongestionControl.reno.use(for: number) }
     }
 }
 
@@ -24,8 +24,11 @@ extension EventSource {
 }
 
 /// How the kernel shares out a path's capacity among connections: `TCP_CONGESTION` in tcp(7).
-struct CongestionControl: Equatable {
+struct CongestionControl {
     let name: String
+    /// BBR, of whatever version, measures a path and sends by timers at the rate that it has found. Within the machine
+    /// it finds none, and the timers cost more than the sending.
+    let isPaced: Bool
 
     /// What needs no permission, and is in every kernel. Within the machine, where nothing is lost, it lets go whatever the
     /// other side has room for.
@@ -42,22 +45,22 @@ struct CongestionControl: Equatable {
     /// TCP_CA_NAME_MAX of linux/tcp.h.
     private static let longestName = 16
 
-    init(name: String) { self.name = name }
+    init(name: String) {
+        self.name = name
+        isPaced = name.hasPrefix("bbr")
+    }
 
     /// Asks what a connection has; nil where it is none of TCP's.
     init?(of number: CInt) {
         var name = [CChar](repeating: 0, count: Self.longestName)
         var length = socklen_t(name.count)
         guard getsockopt(number, CInt(IPPROTO_TCP), TCP_CONGESTION, &name, &length) == 0 else { return nil }
-        self.name = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        self.init(name: String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
     }
-
-    /// BBR, of whatever version, measures a path and sends by timers at the rate that it has found. Within the machine
-    /// it finds none, and the timers cost more than the sending.
-    var isPaced: Bool { name.hasPrefix("bbr") }
 
     /// From before the connection is made: it keeps the clock of what it began with. Where that is refused, all stays as it is.
     fileprivate func use(for number: CInt) {
-        _ = setsockopt(number, CInt(IPPROTO_TCP), TCP_CONGESTION, name, socklen_t(name.utf8.count))
+        var name = name
+        _ = name.withUTF8 { setsockopt(number, CInt(IPPROTO_TCP), TCP_CONGESTION, $0.baseAddress, socklen_t($0.count)) }
     }
 }
