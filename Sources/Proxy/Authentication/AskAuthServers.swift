@@ -109,9 +109,8 @@ extension Session {
 
     private func request(to authServer: AuthServer, about credentials: Credentials) -> Secret {
         let request = AuthRequest(
-            uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
-            protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(identity.host.utf8),
+            authServer.opening, credentials: credentials, protocolName: server.protocolName, attempt: loginAttempts,
+            clientAddress: identity.host,
             clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
