@@ -18,7 +18,8 @@ extension Session {
     /// Puts the question to one auth server after the other, until one has a usable answer. Only one that takes
     /// the question and does not answer it has seen the password in vain.
     ///
-    /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left.
+    /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left. That deadline
+    /// stands until whatever the answer leads to sets its own.
     @inline(__always) func verdict(
         of authServers: [AuthServer], on credentials: Credentials
     ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
@@ -36,14 +37,12 @@ extension Session {
             switch try await ask(candidates[index], about: credentials, until: rest, share: share) {
             case .success(let verdict):
                 client.noteAnswer()
-                stopDeadline()
                 return (verdict, client.address)
             case .failure(let failure):
                 client.noteFailure(pause: server.authHTTP.failTimeout)
                 lastFailure = failure
             }
         }
-        stopDeadline()
         throw lastFailure ?? .ours(level: .alert, text: "no auth server", nil)
     }
 

@@ -62,6 +62,7 @@ extension Session {
                         upstream: upstream, security: security ?? server.proxy.security,
                         credentials: replace(user, password, in: credentials), authServer: address))
             case .wait(let duration):
+                stopDeadline()
                 try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
                 if client.hasHungUp { throw .clientGone }
@@ -85,9 +86,11 @@ extension Session {
     /// What the auth server says replaces what the client said. A digest is no password.
     private func replace(_ user: [UInt8]?, _ password: Secret?, in credentials: Credentials) -> Credentials {
         var credentials = credentials
-        if let user { credentials.login = user }
-        credentials.secret = password ?? (credentials.method.secretIsPassword ? credentials.secret : nil)
-        context.login = credentials.login
+        if let user {
+            credentials.login = user
+            context.login = user
+        }
+        if password != nil || !credentials.method.secretIsPassword { credentials.secret = password }
         return credentials
     }
 }
