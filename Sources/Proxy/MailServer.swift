@@ -12,6 +12,7 @@ package import Telemetry
     private let debugLog: ErrorLog
     private let debuggedNetworks: [Network]
     let mailProtocol: any MailProtocol
+    let protocolName: String
     let route: Route
     /// Nil where the server speaks no TLS with its clients.
     package let tls: TLSServerContext?
@@ -53,6 +54,7 @@ package import Telemetry
         }
         var isFixed = false
         if case .upstream = route { isFixed = true }
+        protocolName = protocolType.name
         access = try Access(settings, memory: memory)
         proxy = settings[ProxySettings.self]
         self.log = log

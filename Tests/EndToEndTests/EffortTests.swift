@@ -22,8 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, Speech.imap, 1_133_000),
-        (.login, .smtp, 1_233_000),
+        (Work.login, Speech.imap, 921_000),
+        (.login, .smtp, 1_011_000),
         (.echo, .imap, 55_600),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
