@@ -4,7 +4,10 @@ import Glibc
 /// Everything in a process that is not a pure function happens on this actor, whose executor is the
 /// process's one loop, on its one thread.
 @globalActor package actor LoopActor {
-    package static let shared = LoopActor()
+    package static var shared: LoopActor {
+        @inline(never) @_effects(readnone) get { instance }
+    }
+    private static let instance = LoopActor()
     nonisolated package static let loop = EventLoop()
     /// Kept, since it is asked for around each call of an async function.
     nonisolated package let unownedExecutor = loop.asUnownedSerialExecutor()
