@@ -49,12 +49,7 @@ import Telemetry
         beginsWithTLS = server.beginsWithTLS(listen)
         expectsProxyHeader = listen.options.proxyProtocol
         believesClaims = !listen.options.proxyProtocol && server.trusts(identity.peer)
-        let usesChallenge = server.mailProtocol.usesChallenge
-        dialogue = server.mailProtocol.makeClientDialogue(
-            DialogueStart(
-                challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
-                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
-                believesClaims: believesClaims))
+        dialogue = server.makeClientDialogue(believesClaims: believesClaims)
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
@@ -129,8 +124,8 @@ import Telemetry
 
     /// Greets the client, which must wait for it where the server has a greeting delay.
     @inline(__always) private func greet() async throws(SessionFailure) {
-        setDeadline(server.timeout + (server.mailProtocol.greetingDelay ?? .zero), else: .clientTimedOut)
-        if let delay = server.mailProtocol.greetingDelay {
+        setDeadline(server.timeout + (server.greetingDelay ?? .zero), else: .clientTimedOut)
+        if let delay = server.greetingDelay {
             context.activity = "in delay pipelining state"
             try await pause(for: delay) { hasClientSpoken() }
             if hasClientSpoken() { try refuseToHear() }
@@ -144,7 +139,7 @@ import Telemetry
     /// Whether there is a word of the client's, or its end. Under TLS only reading tells: what has come may be
     /// half a record.
     private func hasClientSpoken() -> Bool {
-        if client.canRead { client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize) }
+        if client.canRead { client.read(through: worker.buffer, limit: server.clientBufferSize) }
         return !client.input.isEmpty || client.isAtEnd || client.isBroken
     }
 
@@ -162,7 +157,7 @@ import Telemetry
         while true {
             if client.input.isEmpty { try await listen() }
             var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
-            if case .awaitInput = step.action, client.input.count >= server.mailProtocol.clientBufferSize {
+            if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
                 step = client.input.withSpan { dialogue.receiveTooLong($0) }
             }
             client.consume(step.byteCount)
@@ -197,7 +192,7 @@ import Telemetry
     private func listen() async throws(SessionFailure) {
         try await flush(client)
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
-        client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
+        client.read(through: worker.buffer, limit: server.clientBufferSize)
         if client.isBroken { throw clientFault }
         if client.isAtEnd { throw .clientGone }
     }
@@ -234,13 +229,15 @@ import Telemetry
         self.upstream = nil
         client.expectNoPasswords()
         upstream.expectNoPasswords()
-        var toClient = ByteQueue()
-        toClient.append(reply)
-        var rest = upstream.takeInput()
-        rest.withSpan { toClient.append($0) }
-        rest.removeAll()
+        if upstream.input.isEmpty {
+            client.say(reply.span)
+        } else {
+            client.enqueue(reply)
+            upstream.input.withSpan { client.enqueue($0) }
+            upstream.discardInput()
+        }
         let relay = Relay(
-            client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
+            client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: client.takeOutput(),
             inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
             context: context, places: places)
         relay.begin()

@@ -30,7 +30,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// Sources closed during a turn: an event of the same turn may still name them.
     private var closed: [EventSource] = []
     /// Called at the end of each turn, after all events and jobs: for what is better done together.
-    private var afterTurn: [@LoopActor () -> Void] = []
+    private var afterTurn: [PutOff] = []
+    /// An array of bare closures would put each into a box.
+    private struct PutOff { let action: @LoopActor () -> Void }
     /// Called at the start of each turn, before its wait.
     @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
@@ -114,11 +116,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Calls `action` at the end of this turn, or of the next one where none runs.
     @LoopActor package func atEndOfTurn(_ action: @escaping @LoopActor () -> Void) {
-        afterTurn.append(action)
+        afterTurn.append(PutOff(action: action))
     }
 
     @LoopActor private func turn() throws(KernelError) {
         beforeWaiting?()
+        let poller = poller
         let foundCount = try poller.wait(milliseconds: timeout())
         nanoseconds = Self.clockNanoseconds() + lead
         while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
@@ -129,7 +132,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             // What these put off again waits for the next turn, so that sockets get theirs.
             let actions = afterTurn
             afterTurn.removeAll(keepingCapacity: true)
-            for action in actions { action() }
+            for putOff in actions { putOff.action() }
             runJobs()
         }
         if !closed.isEmpty { closed.removeAll(keepingCapacity: true) }

@@ -112,7 +112,7 @@ extension Session {
             uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
             protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
             clientAddress: Array(identity.host.utf8),
-            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
+            clientHost: server.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
         return request.encode()
