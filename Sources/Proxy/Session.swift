@@ -31,6 +31,7 @@ import Telemetry
     var clientNameLookup: ClientNameLookup?
 
     let waiter = Waiter()
+    /// Ended, or handed to the relay, when the session ends: it holds the session.
     private let deadline = LoopTimer()
     private var interruption: SessionFailure?
     let beginsWithTLS: Bool
@@ -56,12 +57,12 @@ import Telemetry
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
         log.debug(.event, "accept: \(peer) fd:\(source.number)", context: context)
-        deadline.action = { [unowned self] in self.interrupt(self.expiry) }
     }
 
     /// Starts the session's task, on the loop. It names no executor beside its actor: each step would
     /// have to look for it, under a lock.
     func begin() {
+        deadline.action = { self.interrupt(self.expiry) }
         worker.add(self)
         Task { @LoopActor in await self.run() }
     }
@@ -124,8 +125,8 @@ import Telemetry
 
     /// Greets the client, which must wait for it where the server has a greeting delay.
     @inline(__always) private func greet() async throws(SessionFailure) {
-        setDeadline(server.timeout + (server.greetingDelay ?? .zero), else: .clientTimedOut)
         if let delay = server.greetingDelay {
+            setDeadline(server.timeout + delay, else: .clientTimedOut)
             context.activity = "in delay pipelining state"
             try await pause(for: delay) { hasClientSpoken() }
             if hasClientSpoken() { try refuseToHear() }
@@ -222,7 +223,6 @@ import Telemetry
 
     /// Hands both sockets to a relay; nothing of the login is needed any longer.
     private func relay(to upstream: Connection, beginningWith reply: [UInt8]) {
-        deadline.stop()
         context.activity = ""
         log.write(.info, "client logged in", context: context)
         log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
@@ -238,7 +238,7 @@ import Telemetry
         }
         let relay = Relay(
             client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: client.takeOutput(),
-            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
+            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, timer: deadline, worker: worker, log: log,
             context: context, places: places)
         relay.begin()
         worker.remove(self)
@@ -246,7 +246,7 @@ import Telemetry
 
     /// The one way out before a relay.
     private func end(after failure: SessionFailure) {
-        deadline.stop()
+        deadline.end()
         clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)
