@@ -41,8 +41,10 @@ struct ByteQueue {
     /// grows is copied by hand and the old place overwritten.
     private mutating func reserve(_ additional: Int) {
         guard bytes.count + additional > bytes.capacity else { return }
+        let capacity = max(256, (count + additional) * 2)
+        if bytes.isEmpty { return bytes.reserveCapacity(capacity) }
         var larger: [UInt8] = []
-        larger.reserveCapacity(max(256, (count + additional) * 2))
+        larger.reserveCapacity(capacity)
         larger.append(contentsOf: bytes[start...])
         bytes.wipe(0..<bytes.count)
         bytes = larger
