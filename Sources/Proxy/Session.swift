@@ -223,7 +223,7 @@ import Telemetry
 
     /// Hands both sockets to a relay; nothing of the login is needed any longer.
     private func relay(to upstream: Connection, beginningWith reply: [UInt8]) {
-        context.activity = ""
+        context.activity = nil
         log.write(.info, "client logged in", context: context)
         log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
         self.upstream = nil

@@ -153,7 +153,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
         guard let turn = timers.nextTurn else { return -1 }
-        let rest = turn - Self.clockNanoseconds() - lead
+        let rest = turn - nanoseconds
         // Rounded up: waking a moment too early would only mean to wait again.
         return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
     }

@@ -41,10 +41,9 @@ struct ByteQueue {
     /// grows is copied by hand and the old place overwritten.
     private mutating func reserve(_ additional: Int) {
         guard bytes.count + additional > bytes.capacity else { return }
-        let capacity = max(256, (count + additional) * 2)
-        if bytes.isEmpty { return bytes.reserveCapacity(capacity) }
+        if bytes.isEmpty { return bytes.reserveCapacity(max(256, additional)) }
         var larger: [UInt8] = []
-        larger.reserveCapacity(capacity)
+        larger.reserveCapacity(max(256, (count + additional) * 2))
         larger.append(contentsOf: bytes[start...])
         bytes.wipe(0..<bytes.count)
         bytes = larger

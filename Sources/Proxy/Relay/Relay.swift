@@ -329,7 +329,7 @@ import Telemetry
     /// `worker_shutdown_timeout` has run out.
     func cutOff() { end("shutdown timeout", activity: "proxying") }
 
-    private func end(_ message: String, reason: String? = nil, activity: String? = nil) {
+    private func end(_ message: String, reason: String? = nil, activity: StaticString? = nil) {
         guard fromClient.from.isOpen else { return }
         var context = context
         if let activity { context.activity = activity }
