@@ -15,7 +15,7 @@ import CKernel
 
     /// The first bytes of the buffer, as the last read left them.
     package func withBytes<Result>(_ count: Int, _ body: (Span<UInt8>) -> Result) -> Result {
-        body(Span(_unsafeElements: UnsafeRawBufferPointer(front(count)).assumingMemoryBound(to: UInt8.self)))
+        body(Span(_unsafeElements: UnsafeRawBufferPointer(front(count)).bindMemory(to: UInt8.self)))
     }
 
     /// Reads from a socket into the front of the buffer.
