@@ -73,12 +73,15 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
     }
 
     /// Sees to it that so many bytes can be written behind the last, by this holder alone.
-    private mutating func makeRoom(for additional: Int) {
-        let needed = count + additional
-        if isKnownUniquelyReferenced(&storage) && needed <= storage.header.capacity { return }
-        var larger = Secret(capacity: max(needed, 2 * count))
-        larger.append(span)
-        self = larger
+    @inline(__always) private mutating func makeRoom(for additional: Int) {
+        let extent = storage.header
+        if additional > extent.capacity - extent.count || !isKnownUniquelyReferenced(&storage) { move(toRoomFor: additional) }
+    }
+
+    @inline(never) private mutating func move(toRoomFor additional: Int) {
+        var other = Secret(capacity: max(count + additional, 2 * count))
+        other.append(span)
+        self = other
     }
 
     /// One with room for so many bytes, so that it need not move while it grows up to them.

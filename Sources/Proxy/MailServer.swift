@@ -13,6 +13,7 @@ package import Telemetry
     private let debuggedNetworks: [Network]
     let mailProtocol: any MailProtocol
     /// What sessions ask of it at each step.
+    let protocolName: String
     let clientBufferSize: Int
     let greetingDelay: Duration?
     let tellsClientHost: Bool
@@ -58,6 +59,7 @@ package import Telemetry
         }
         var isFixed = false
         if case .upstream = route { isFixed = true }
+        protocolName = protocolType.name
         access = try Access(settings, memory: memory)
         proxy = settings[ProxySettings.self]
         self.log = log

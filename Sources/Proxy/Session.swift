@@ -19,7 +19,7 @@ import Telemetry
     var identityBeforeClaims: ClientIdentity?
     var dialogue: any ClientDialogue
     var context: LogContext
-    var loginAttempts = 0
+    var loginAttempts = UInt(0)
     /// Whether the client at `identity.address` has been let in. A proxy that may say who its client is need not be,
     /// unless it logs in without having said it.
     var isAdmitted = false

@@ -8,7 +8,7 @@ import Telemetry
     let connectionLimit: Int
     private(set) var connectionCount: Int
     private let numbers: SharedCounter
-    private var authClients: [AuthPeer: AuthClient] = [:]
+    private var authClients: [AuthClient] = []
     private var resolvers: [Resolver: NameResolver] = [:]
     private var sessions = Roster<Session>()
     private var relays = Roster<Relay>()
@@ -32,7 +32,7 @@ import Telemetry
     func takeConnection() -> Bool {
         // What is only kept for later makes room first.
         while connectionCount >= connectionLimit {
-            guard closeIdlePipe() || authClients.values.contains(where: { $0.closeIdle() }) else { return false }
+            guard closeIdlePipe() || authClients.contains(where: { $0.closeIdle() }) else { return false }
         }
         connectionCount += 1
         return true
@@ -86,11 +86,12 @@ import Telemetry
     }
 
     func authClient(for peer: AuthPeer) -> AuthClient {
-        if let client = authClients[peer] { return client }
+        // Mostly there is one, or a few.
+        if let client = authClients.first(where: { $0.peer == peer }) { return client }
         // Servers that are found by name may have been at many places.
-        if authClients.count >= Self.authClientLimit { authClients = authClients.filter { !$0.value.isUnused } }
+        if authClients.count >= Self.authClientLimit { authClients.removeAll(where: \.isUnused) }
         let client = AuthClient(peer, worker: self)
-        authClients[peer] = client
+        authClients.append(client)
         return client
     }
 

@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, 1_133_000),
+        (Work.login, 921_000),
         (.echo, 55_600),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ bound: Double) throws {

@@ -155,12 +155,11 @@ extension TLSServerContext {
     let client: TestClient
     let buffer = SharedBuffer()
 
-    init(_ context: TLSServerContext, _ habits: ClientHabits = .usual) throws {
-        let ends = try Channel.makePair()
-        let sources = [ends.0, ends.1].map { EventSource(owning: $0, isStream: true) }
-        for source in sources { try LoopActor.loop.watch(source, Recorder()) }
-        server = try TLSServerConnection(context, over: sources[0])
-        client = try TestClient(habits, over: sources[1])
+    init(_ context: TLSServerContext, _ habits: ClientHabits = .usual, overTCP: Bool = false) throws {
+        let ends = try WatchedPair(Recorder(), overTCP: overTCP)
+        try LoopActor.loop.watch(ends.far, Recorder())
+        server = try TLSServerConnection(context, over: ends.near)
+        client = try TestClient(habits, over: ends.far)
     }
 
     func close() {

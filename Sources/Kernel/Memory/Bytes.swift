@@ -1,6 +1,9 @@
 import CKernel
 
 extension [UInt8] {
+    /// A copy of the bytes.
+    package init(_ bytes: Span<UInt8>) { self = bytes.withUnsafeBufferPointer { Array($0) } }
+
     /// Appends a copy of the bytes.
     package mutating func append(_ bytes: Span<UInt8>) {
         bytes.withUnsafeBufferPointer { append(contentsOf: $0) }

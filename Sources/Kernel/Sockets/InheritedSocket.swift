@@ -36,11 +36,9 @@ extension ListeningSocket {
         let flags = kernel_fcntl(number, F_GETFL, 0)
         guard flags >= 0, kernel_fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0, kernel_fcntl(number, F_SETFD, FD_CLOEXEC) == 0
         else { throw InheritedSocketFault("fcntl() \(address)") }
-        if !address.isUnix {
-            var isOn: CInt = 1
-            setsockopt(number, CInt(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<CInt>.size))
-        }
-        return ListeningSocket(descriptor: FileDescriptor(owning: number), address: address)
+        let socket = ListeningSocket(descriptor: FileDescriptor(owning: number), address: address)
+        try? socket.descriptor.sendAtOnce(at: address)
+        return socket
     }
 
     private static func boundAddress(of number: CInt) throws(InheritedSocketFault) -> SocketAddress {

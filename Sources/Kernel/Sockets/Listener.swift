@@ -22,8 +22,7 @@ package struct ListeningSocket: ~Copyable, Sendable {
         if address.isUnix {
             try socket.descriptor.bindForEverybody(address)
         } else {
-            // Accepted connections inherit it, which saves each a call.
-            try socket.set(CInt(IPPROTO_TCP), TCP_NODELAY, 1, "TCP_NODELAY")
+            try socket.descriptor.sendAtOnce(at: address, named: "setsockopt(TCP_NODELAY) \(address)")
             try socket.descriptor.bind(address)
         }
         if listens { try socket.listen(backlog: options.backlog) }

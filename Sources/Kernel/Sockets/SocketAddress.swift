@@ -52,6 +52,15 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Whether it leads to this machine by any of the addresses that are for that alone.
+    package var isLoopback: Bool {
+        switch unmapped {
+        case .ipv4(let address, _): address >> 24 == 127
+        case .ipv6(let high, let low, _): high == 0 && low == 1
+        case .unix: false
+        }
+    }
+
     /// The address that stands for all of the machine's, with the same port; a path has none and stays.
     package var wildcard: SocketAddress {
         switch self {

@@ -18,9 +18,7 @@ extension EventSource {
     package static func connect(to address: SocketAddress, peerSpeaksFirst: Bool = false) throws(KernelError) -> EventSource {
         let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(address.family, type, 0) })
-        if !address.isUnix {
-            try descriptor.setOption(CInt(IPPROTO_TCP), TCP_NODELAY, 1, named: "setsockopt(TCP_NODELAY)")
-        }
+        try descriptor.sendAtOnce(at: address)
         let status = address.withKernelForm { Glibc.connect(descriptor.number, $0, $1) }
         if status == -1 && errno != EINPROGRESS { throw KernelError("connect()") }
         let source = EventSource(owning: descriptor.release(), isStream: true)
@@ -91,13 +89,14 @@ extension EventSource {
     }
 
     /// Writes as much as the kernel takes.
-    package func send(_ bytes: Span<UInt8>) -> Transfer {
-        bytes.withUnsafeBytes { send($0) }
+    /// - Parameter hasMore: whether more is written right behind, with which the last of it may go.
+    package func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
+        bytes.withUnsafeBytes { send($0, flags: hasMore ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) }
     }
 
-    func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    func send(_ bytes: UnsafeRawBufferPointer, flags: Int = MSG_NOSIGNAL) -> Transfer {
         while true {
-            let count = Glibc.send(number, bytes.baseAddress, bytes.count, CInt(MSG_NOSIGNAL))
+            let count = Glibc.send(number, bytes.baseAddress, bytes.count, CInt(flags))
             if count >= 0 {
                 if count < bytes.count { isWritable = false }
                 return .moved(count)

@@ -24,6 +24,9 @@ package struct ClientFacts: Sendable, Equatable {
         self.tls = tls
     }
 
+    /// For an upstream that is told nothing.
+    package static let untold = ClientFacts(source: nil)
+
     /// All that is forwarded without a meaning of its own, the client's TLS included.
     var forwardedFields: [ClientField] {
         let own: [(String, [UInt8]?)] = [

@@ -22,8 +22,7 @@ package struct Endpoint: Sendable, Hashable {
 extension InternetAddress {
     /// Reads `192.0.2.1` or `2001:db8::1` (RFC 4291, section 2.2), without brackets and without a zone.
     package init?(_ text: Span<UInt8>) {
-        if text.firstIndex(of: .colon) == nil {
-            guard let bits = Self.ipv4(in: 0..<text.count, of: text) else { return nil }
+        if let bits = Self.ipv4(in: 0..<text.count, of: text) {
             self = .ipv4(bits)
         } else {
             guard let groups = Self.groups(of: text) else { return nil }
@@ -34,17 +33,22 @@ extension InternetAddress {
 
     /// Four numbers without leading zeros, which some would read as octal.
     private static func ipv4(in range: Range<Int>, of text: Span<UInt8>) -> UInt32? {
-        var bits: UInt32 = 0
-        var start = range.lowerBound
-        for place in 0..<4 {
-            let end = place == 3 ? range.upperBound : text.firstIndex(of: .dot, from: start) ?? text.count
-            guard start < end, end - start <= 3, end <= range.upperBound else { return nil }
-            if end - start > 1 && text[start] == UInt8(ascii: "0") { return nil }
-            guard let number = text.decimal(in: start..<end, maximum: 255) else { return nil }
-            bits = bits << 8 | UInt32(number)
-            start = end + 1
+        var (bits, number): (UInt32, UInt32) = (0, 0)
+        var (dotCount, digitCount) = (0, 0)
+        for index in range {
+            if let digit = text[index].digitValue {
+                if digitCount > 0 && number == 0 { return nil }
+                number = number * 10 + UInt32(digit)
+                digitCount += 1
+                if number > 255 { return nil }
+            } else {
+                guard text[index] == .dot, digitCount > 0, dotCount < 3 else { return nil }
+                bits = bits << 8 | number
+                dotCount += 1
+                (number, digitCount) = (0, 0)
+            }
         }
-        return bits
+        return dotCount == 3 && digitCount > 0 ? bits << 8 | number : nil
     }
 
     /// The eight groups of an IPv6 address. `::` stands for one at least.

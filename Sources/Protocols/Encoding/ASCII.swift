@@ -19,7 +19,8 @@ extension UInt8 {
     package static let closeBrace = UInt8(ascii: "}")
 
     package var isDigit: Bool { UInt8(ascii: "0") <= self && self <= UInt8(ascii: "9") }
-    package var isLetter: Bool { UInt8(ascii: "a") <= lowercased && lowercased <= UInt8(ascii: "z") }
+    // One bit tells small letters from capitals.
+    package var isLetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
     /// Whether it steers a terminal or a protocol and prints nothing: CR, LF, NUL and their like.
     package var isControl: Bool { self < .space || self == 0x7F }
     package var isPrintableASCII: Bool { .space <= self && self < 0x7F }

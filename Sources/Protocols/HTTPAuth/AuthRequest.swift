@@ -1,34 +1,30 @@
 /// The question to the auth server: who is this, and where does the mailbox live?
 /// (`mail-auth-http.md`, section 2)
-package struct AuthRequest: Sendable {
-    /// Path and query, as `auth_http` has them; `/` where it has none.
-    package var uri: [UInt8]
-    /// The host of `auth_http`, without the port; `localhost` for a UNIX socket.
-    package var host: [UInt8]
-    package var credentials: Credentials
+package struct AuthRequest: ~Copyable {
+    package let opening: Opening
+    package let credentials: Credentials
     /// The name of the mail protocol: `imap`, `pop3` or `smtp`.
-    package var protocolName: String
+    package let protocolName: String
     /// Counts the logins that this client has tried, from 1. A question repeated after
     /// `Auth-Status: WAIT` keeps its number.
-    package var attempt: Int
+    package let attempt: UInt
     /// The client's address without a port: `192.0.2.1`, `2001:db8::1`, `unix:`.
-    package var clientAddress: [UInt8]
+    package let clientAddress: String
     /// The client's host name or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`; SMTP only.
-    package var clientHost: [UInt8]?
+    package let clientHost: [UInt8]?
     /// The addresses of the PROXY header, if one with addresses was received.
-    package var proxyHeader: ProxyHeader.Addresses?
+    package let proxyHeader: ProxyHeader.Addresses?
     /// Nil for a client that does not use TLS.
-    package var tls: TLSFacts?
+    package let tls: TLSFacts?
     /// Each `auth_http_header`, in configured order.
-    package var extraHeaders: [(name: [UInt8], value: [UInt8])]
+    package let extraHeaders: [(name: [UInt8], value: [UInt8])]
 
     package init(
-        uri: [UInt8], host: [UInt8], credentials: Credentials, protocolName: String, attempt: Int,
-        clientAddress: [UInt8], clientHost: [UInt8]? = nil, proxyHeader: ProxyHeader.Addresses? = nil,
+        _ opening: Opening, credentials: Credentials, protocolName: String, attempt: UInt,
+        clientAddress: String, clientHost: [UInt8]? = nil, proxyHeader: ProxyHeader.Addresses? = nil,
         tls: TLSFacts? = nil, extraHeaders: [(name: [UInt8], value: [UInt8])] = []
     ) {
-        self.uri = uri
-        self.host = host
+        self.opening = opening
         self.credentials = credentials
         self.protocolName = protocolName
         self.attempt = attempt
@@ -37,6 +33,23 @@ package struct AuthRequest: Sendable {
         self.proxyHeader = proxyHeader
         self.tls = tls
         self.extraHeaders = extraHeaders
+    }
+
+    /// What every question to one auth server begins with.
+    package struct Opening: Sendable, Equatable {
+        fileprivate let lines: Secret
+
+        /// - Parameters:
+        ///   - uri: path and query, as `auth_http` has them; `/` where it has none.
+        ///   - host: the host of `auth_http`, without the port; `localhost` for a UNIX socket.
+        package init(uri: [UInt8], host: [UInt8]) {
+            var header = HTTPHeaderWriter()
+            header.requestLine(get: uri)
+            header.field("Host: ", host)
+            // One header more than nginx sends: servers of either HTTP version then keep the connection.
+            header.field("Connection: ", "keep-alive")
+            lines = header.bytes
+        }
     }
 
     /// What is known of the client's TLS connection. What is nil or empty is not told.
@@ -72,10 +85,7 @@ package struct AuthRequest: Sendable {
     /// The request's bytes. They hold the password, so they are a secret themselves.
     package func encode() -> Secret {
         var header = HTTPHeaderWriter()
-        header.requestLine(get: uri)
-        header.field("Host", host)
-        // One header more than nginx sends: servers of either HTTP version then keep the connection.
-        header.field("Connection", "keep-alive")
+        header.lines(opening.lines)
         write(credentials, to: &header)
         writeClient(to: &header)
         if let proxyHeader { write(proxyHeader, to: &header) }
@@ -87,44 +97,44 @@ package struct AuthRequest: Sendable {
     }
 
     private func write(_ credentials: Credentials, to header: inout HTTPHeaderWriter) {
-        header.field("Auth-Method", credentials.method.rawValue)
-        header.field("Auth-User", credentials.login, .reversible)
+        header.field("Auth-Method: ", credentials.method.rawValue)
+        header.field("Auth-User: ", credentials.login, .reversible)
         let secret = credentials.secret ?? Secret()
-        header.field("Auth-Pass", secret.span, .reversible)
-        if let salt = credentials.salt { header.field("Auth-Salt", salt) }
+        header.field("Auth-Pass: ", secret.span, .reversible)
+        if let salt = credentials.salt { header.field("Auth-Salt: ", salt) }
     }
 
     private func writeClient(to header: inout HTTPHeaderWriter) {
-        header.field("Auth-Protocol", protocolName)
-        header.field("Auth-Login-Attempt", String(attempt))
-        header.field("Client-IP", clientAddress)
-        if let clientHost { header.field("Client-Host", clientHost) }
+        header.field("Auth-Protocol: ", protocolName)
+        header.field("Auth-Login-Attempt: ", attempt)
+        header.field("Client-IP: ", clientAddress.utf8.span, .controls)
+        if let clientHost { header.field("Client-Host: ", clientHost) }
     }
 
     private func write(_ addresses: ProxyHeader.Addresses, to header: inout HTTPHeaderWriter) {
-        header.field("Proxy-Protocol-Addr", addresses.source.text)
-        header.field("Proxy-Protocol-Port", String(addresses.source.port))
-        header.field("Proxy-Protocol-Server-Addr", addresses.destination.text)
-        header.field("Proxy-Protocol-Server-Port", String(addresses.destination.port))
+        header.field("Proxy-Protocol-Addr: ", addresses.source.text)
+        header.field("Proxy-Protocol-Port: ", UInt(addresses.source.port))
+        header.field("Proxy-Protocol-Server-Addr: ", addresses.destination.text)
+        header.field("Proxy-Protocol-Server-Port: ", UInt(addresses.destination.port))
     }
 
     private func write(_ envelope: SMTPEnvelope, to header: inout HTTPHeaderWriter) {
-        header.field("Auth-SMTP-Helo", envelope.helo)
-        header.field("Auth-SMTP-From", envelope.from)
-        header.field("Auth-SMTP-To", envelope.to)
+        header.field("Auth-SMTP-Helo: ", envelope.helo)
+        header.field("Auth-SMTP-From: ", envelope.from)
+        header.field("Auth-SMTP-To: ", envelope.to)
     }
 
     private func write(_ facts: TLSFacts, to header: inout HTTPHeaderWriter) {
-        header.field("Auth-SSL", "on")
+        header.field("Auth-SSL: ", "on")
         let fields: [(StaticString, [UInt8]?, HTTPHeaderWriter.Escaping)] = [
-            ("Auth-SSL-Protocol", facts.protocolVersion, .controls),
-            ("Auth-SSL-Cipher", facts.cipher, .controls),
-            ("Auth-SSL-Verify", facts.verification, .controls),
-            ("Auth-SSL-Subject", facts.subject, .controls),
-            ("Auth-SSL-Issuer", facts.issuer, .controls),
-            ("Auth-SSL-Serial", facts.serial, .controls),
-            ("Auth-SSL-Fingerprint", facts.fingerprint, .controls),
-            ("Auth-SSL-Cert", facts.certificate, .reversible),
+            ("Auth-SSL-Protocol: ", facts.protocolVersion, .controls),
+            ("Auth-SSL-Cipher: ", facts.cipher, .controls),
+            ("Auth-SSL-Verify: ", facts.verification, .controls),
+            ("Auth-SSL-Subject: ", facts.subject, .controls),
+            ("Auth-SSL-Issuer: ", facts.issuer, .controls),
+            ("Auth-SSL-Serial: ", facts.serial, .controls),
+            ("Auth-SSL-Fingerprint: ", facts.fingerprint, .controls),
+            ("Auth-SSL-Cert: ", facts.certificate, .reversible),
         ]
         for (name, value, escaping) in fields {
             if let value, !value.isEmpty { header.field(name, value, escaping) }

@@ -13,11 +13,13 @@ package struct AuthResponse: Sendable, Equatable {
     package enum Verdict: Sendable, Equatable {
         /// The login is good, and the mailbox is there.
         /// - Parameters:
-        ///   - server: an IPv4 or IPv6 address, checked, without brackets; or the name of a host.
+        ///   - server: an IPv4 or IPv6 address without brackets, or the name of a host.
+        ///   - address: what `server` is, if it is an address.
         ///   - user: replaces the login, if not nil.
         ///   - password: replaces the secret, if not nil.
         ///   - security: replaces what `proxy_ssl` says, if not nil.
-        indirect case accepted(server: [UInt8], port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
+        indirect case accepted(
+            server: String, address: InternetAddress?, port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
         /// The client hears no, after `wait` and with another try to come, or else at once for good.
         case refused(Refusal, wait: Duration?)
         /// Ask the same again after this long, which may be zero.
@@ -61,8 +63,7 @@ package struct AuthResponse: Sendable, Equatable {
             case .incomplete: return .incomplete
             case .malformed: return .invalid(.statusLine, byteCount: headEnd)
             case .unawaited: return complete(head, of: bytes, keepsConnection: false, byteCount: headEnd)
-            case .at(let end):
-                return complete(head, of: bytes, keepsConnection: keepsConnection(head, of: bytes), byteCount: end)
+            case .at(let end): return complete(head, of: bytes, keepsConnection: head.keepsConnection, byteCount: end)
             }
         }
     }
@@ -72,11 +73,5 @@ package struct AuthResponse: Sendable, Equatable {
     ) -> Parsed<AuthResponse> {
         let verdict = Verdict(of: head, in: bytes)
         return .complete(AuthResponse(keepsConnection: keepsConnection, verdict: verdict), byteCount: byteCount)
-    }
-
-    /// RFC 9112, section 9.3: HTTP/1.1 keeps a connection unless it says otherwise, HTTP/1.0 if it says so.
-    private static func keepsConnection(_ head: HTTPResponseHead, of bytes: Span<UInt8>) -> Bool {
-        guard let status = head.status, !head.lists("close", in: .connection, of: bytes) else { return false }
-        return status.isHTTP11 || head.lists("keep-alive", in: .connection, of: bytes)
     }
 }

@@ -12,7 +12,7 @@ extension AuthResponse.Verdict {
     /// Decides in nginx's order, but needs a 2xx status, an `Auth-Status` and no contradiction for a yes.
     init(of head: HTTPResponseHead, in bytes: Span<UInt8>) {
         do throws(Fault) {
-            guard let status = try Self.value(of: .status, head, bytes) else {
+            guard let status = try Self.value(of: .status, head) else {
                 try Self.requireSuccess(head)
                 throw Fault("did not send status")
             }
@@ -36,34 +36,38 @@ extension AuthResponse.Verdict {
     }
 
     private static func accepted(_ head: HTTPResponseHead, _ bytes: Span<UInt8>) throws(Fault) -> Self {
-        guard let server = try value(of: .server, head, bytes), !server.isEmpty,
-            let port = try value(of: .port, head, bytes), !port.isEmpty
+        guard let server = try value(of: .server, head), !server.isEmpty,
+            let port = try value(of: .port, head), !port.isEmpty
         else { throw Fault("did not send server or port") }
-        let user = try value(of: .user, head, bytes)
-        let password = try value(of: .password, head, bytes)
+        let user = try value(of: .user, head)
+        let password = try value(of: .password, head)
+        let (name, address) = try place(server, bytes)
         return .accepted(
-            server: try address(server, bytes), port: try portNumber(port, bytes),
+            server: name, address: address, port: try portNumber(port, bytes),
             user: user.map { HTTPText(bytes, $0).array },
             password: password.map { Secret(bytes.extracting($0)) },
-            security: try value(of: .security, head, bytes).map { (range) throws(Fault) in try security(range, bytes) })
+            security: try value(of: .security, head).map { (range) throws(Fault) in try security(range, bytes) })
     }
 
     /// A word that is not known may have meant TLS, so it is none to go on with.
     private static func security(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> UpstreamSecurity {
         let words = UpstreamSecurity.words
-        guard let word = words.first(where: { HTTPText(bytes, range).isEqual(to: $0.0) }) else {
+        guard let word = words.first(where: { HTTPText(bytes, range).array.elementsEqual($0.0.utf8) }) else {
             throw Fault("sent invalid upstream security:\"\(string(range, bytes))\"")
         }
         return word.1
     }
 
-    private static func address(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> [UInt8] {
+    /// The name of a host, or an address, of which the text comes without brackets.
+    private static func place(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> (String, InternetAddress?) {
         let text = bytes.extracting(range)
         let isBracketed = text.count > 2 && text[0] == UInt8(ascii: "[") && text[text.count - 1] == UInt8(ascii: "]")
         let literal = isBracketed ? text.extracting(1..<text.count - 1) : text
-        if let address = InternetAddress(literal), address.isIPv6 || !isBracketed { return literal.bytes() }
+        if let address = InternetAddress(literal), address.isIPv6 || !isBracketed {
+            return (HTTPText(literal).string, address)
+        }
         guard ServerName.isOne(text) else { throw Fault("sent invalid server address:\"\(string(range, bytes))\"") }
-        return text.bytes()
+        return (HTTPText(text).string, nil)
     }
 
     private static func portNumber(_ range: Range<Int>, _ bytes: Span<UInt8>) throws(Fault) -> UInt16 {
@@ -114,17 +118,15 @@ extension AuthResponse.Verdict {
         return min(.seconds(seconds), longestWait)
     }
 
-    private static func value(
-        of name: HTTPResponseHead.Name, _ head: HTTPResponseHead, _ bytes: Span<UInt8>
-    ) throws(Fault) -> Range<Int>? {
+    private static func value(of name: HTTPResponseHead.Name, _ head: HTTPResponseHead) throws(Fault) -> Range<Int>? {
         do {
-            return try head.value(of: name, in: bytes)
+            return try head.value(of: name)
         } catch {
-            throw Fault("sent contradictory \"\(error.name)\" headers in response")
+            throw Fault("sent contradictory \"\(error.name.word)\" headers in response")
         }
     }
 
     private static func string(_ range: Range<Int>, _ bytes: Span<UInt8>) -> String {
-        String(decoding: HTTPText(bytes, range).array, as: UTF8.self)
+        HTTPText(bytes, range).string
     }
 }

@@ -18,8 +18,8 @@ enum HTTPBody: Equatable {
         let encoding: Range<Int>?
         let length: Range<Int>?
         do {
-            encoding = try head.value(of: .transferEncoding, in: bytes)
-            length = try head.value(of: .contentLength, in: bytes)
+            encoding = try head.value(of: .transferEncoding)
+            length = try head.value(of: .contentLength)
         } catch { throw Fault() }
         switch (encoding, length, head.status?.code) {
         case (_, _, 204), (_, _, 304): self = .length(0)

@@ -1,23 +1,20 @@
 /// Writes the header of an HTTP request. The one way in which bytes become HTTP here: whatever a value
 /// holds, it can end no line and add no header (`security.md`, rule 1).
 struct HTTPHeaderWriter {
-    /// Which bytes of a value are written as `%HH`.
-    enum Escaping {
+    /// Which bytes of a value are written as `%HH`: all below one, and another.
+    struct Escaping {
+        private let limit: UInt8
+        private let other: UInt8
+
         /// Control bytes, which no header may carry (RFC 9110, section 5.5). What has none stays as it is.
-        case controls
+        static let controls = Escaping(limit: 0x20, other: 0x7F)
         /// Control bytes below DEL, space and `%`, so that the reader can undo it: nginx's way with logins,
         /// passwords and certificates (`mail-auth-http.md`, section 2).
-        case reversible
+        static let reversible = Escaping(limit: 0x21, other: percent)
 
-        fileprivate static let space = UInt8(ascii: " ")
         fileprivate static let percent = UInt8(ascii: "%")
 
-        @inline(__always) func applies(to byte: UInt8) -> Bool {
-            switch (self, byte) {
-            case (_, 0x00...0x1F), (.controls, 0x7F), (.reversible, Self.space), (.reversible, Self.percent): true
-            default: false
-            }
-        }
+        @inline(__always) fileprivate func applies(to byte: UInt8) -> Bool { byte < limit || byte == other }
     }
 
     /// A secret, since a password is written too.
@@ -25,17 +22,26 @@ struct HTTPHeaderWriter {
 
     /// `GET URI HTTP/1.0`. The old version, as in nginx, promises that answers are never chunked.
     mutating func requestLine(get uri: [UInt8]) {
-        literal("GET ")
+        bytes.append("GET ")
         value(uri.span, .controls)
-        literal(" HTTP/1.0\r\n")
+        bytes.append(" HTTP/1.0\r\n")
     }
 
+    /// Lines that have been written before.
+    mutating func lines(_ lines: Secret) { bytes.append(lines.span) }
+
     /// A header whose value is ours, too.
+    /// - Parameter name: with its colon and space, here and below.
     mutating func field(_ name: StaticString, _ content: String) {
-        literal(name)
-        literal(": ")
+        bytes.append(name)
         bytes.append(content.utf8)
-        literal("\r\n")
+        bytes.append("\r\n")
+    }
+
+    mutating func field(_ name: StaticString, _ number: UInt) {
+        bytes.append(name)
+        digits(of: number)
+        bytes.append("\r\n")
     }
 
     mutating func field(_ name: StaticString, _ content: [UInt8], _ escaping: Escaping = .controls) {
@@ -43,24 +49,20 @@ struct HTTPHeaderWriter {
     }
 
     mutating func field(_ name: StaticString, _ content: Span<UInt8>, _ escaping: Escaping) {
-        literal(name)
-        literal(": ")
+        bytes.append(name)
         value(content, escaping)
-        literal("\r\n")
+        bytes.append("\r\n")
     }
 
-    /// A header whose name is configured too.
+    /// A header whose name is configured too, and comes without colon and space.
     mutating func field(_ name: [UInt8], _ content: [UInt8]) {
         value(name.span, .controls)
-        literal(": ")
+        bytes.append(": ")
         value(content.span, .controls)
-        literal("\r\n")
+        bytes.append("\r\n")
     }
 
-    mutating func end() { literal("\r\n") }
-
-    /// Words of ours, written as they are.
-    private mutating func literal(_ text: StaticString) { bytes.append(text) }
+    mutating func end() { bytes.append("\r\n") }
 
     private mutating func value(_ content: Span<UInt8>, _ escaping: Escaping) {
         var start = 0
@@ -72,6 +74,11 @@ struct HTTPHeaderWriter {
             start = index + 1
         }
         bytes.append(content.extracting(start..<content.count))
+    }
+
+    private mutating func digits(of number: UInt) {
+        if number >= 10 { digits(of: number / 10) }
+        bytes.append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 
     private static func hexDigit(_ nibble: UInt8) -> UInt8 {

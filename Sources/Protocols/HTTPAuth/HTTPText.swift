@@ -10,8 +10,7 @@ struct HTTPText: ~Escapable {
 
     var isEmpty: Bool { bytes.isEmpty }
     var array: [UInt8] { bytes.bytes() }
-
-    func contains(_ byte: UInt8) -> Bool { allSatisfy { $0 != byte } == false }
+    var string: String { unsafe bytes.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) } }
 
     func allSatisfy(_ accepts: (UInt8) -> Bool) -> Bool {
         bytes.indices.allSatisfy { accepts(bytes[$0]) }
@@ -22,36 +21,24 @@ struct HTTPText: ~Escapable {
     }
 
     /// Byte for byte.
-    func isEqual(to text: String) -> Bool {
-        bytes.count == text.utf8.count && hasPrefix(text)
+    func isEqual(to text: StaticString) -> Bool {
+        bytes.count == text.utf8CodeUnitCount && hasPrefix(text)
     }
 
-    func hasPrefix(_ text: String) -> Bool {
-        guard bytes.count >= text.utf8.count else { return false }
-        var index = 0
-        for byte in text.utf8 {
-            if bytes[index] != byte { return false }
-            index += 1
-        }
-        return true
+    func hasPrefix(_ text: StaticString) -> Bool {
+        guard bytes.count >= text.utf8CodeUnitCount else { return false }
+        // Unsafe as all pointers are; a static string is there for ever, and has so many bytes.
+        return (0..<text.utf8CodeUnitCount).allSatisfy { unsafe bytes[$0] == text.utf8Start[$0] }
     }
 
     /// - Parameter word: in small letters.
     func isWord(_ word: StaticString) -> Bool {
         guard bytes.count == word.utf8CodeUnitCount else { return false }
-        // Unsafe as all pointers are; a static string is there for ever, and has so many bytes.
-        return bytes.indices.allSatisfy { unsafe Self.lowercased(bytes[$0]) == word.utf8Start[$0] }
-    }
-
-    /// Whether one of the words between commas is this one (RFC 9110, section 5.6.1).
-    /// - Parameter word: in small letters.
-    func lists(_ word: StaticString) -> Bool {
-        var start = 0
-        for index in 0...bytes.count where index == bytes.count || bytes[index] == UInt8(ascii: ",") {
-            if HTTPText(bytes, Self.trim(start..<index, of: bytes, withTabs: true)).isWord(word) { return true }
-            start = index + 1
+        // Unsafe as in `hasPrefix`.
+        return bytes.indices.allSatisfy { index in
+            let letter = unsafe word.utf8Start[index]
+            return bytes[index] == letter || bytes[index].lowercased == letter
         }
-        return false
     }
 
     /// A number without sign that fits; nil for anything else.
@@ -90,18 +77,14 @@ struct HTTPText: ~Escapable {
 
     /// Whether a name may hold this byte (RFC 9110, section 5.6.2).
     static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
         // What names mostly are made of comes first.
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"): true
+        if byte.isLetter || byte == .hyphen { return true }
+        return switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "#")...UInt8(ascii: "'"),
             UInt8(ascii: "!"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "."),
             UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
             true
         default: false
         }
-    }
-
-    private static func lowercased(_ byte: UInt8) -> UInt8 {
-        UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
     }
 }

@@ -18,31 +18,31 @@ extension Session {
     /// Puts the question to one auth server after the other, until one has a usable answer. Only one that takes
     /// the question and does not answer it has seen the password in vain.
     ///
-    /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left.
+    /// All of it has the time of `auth_http_timeout`, of which each gets an equal share of what is left. That deadline
+    /// stands until whatever the answer leads to sets its own.
     @inline(__always) func verdict(
         of authServers: [AuthServer], on credentials: Credentials
     ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
         let end = LoopActor.loop.now + server.authHTTP.timeout
         var lastFailure: SessionFailure?
         let candidates = try await candidates(among: authServers, until: end, &lastFailure)
-        for (index, candidate) in candidates.enumerated() {
+        for index in candidates.indices {
             // The failure of one that is not the last would not be heard of otherwise.
             if index > 0, let record = lastFailure?.record {
                 log.write(record.level, record.message, reason: record.reason, context: context)
             }
             let rest = max(.zero, end - LoopActor.loop.now)
             let share = index + 1 < candidates.count ? rest / (candidates.count - index) : nil
-            switch try await ask(candidate, about: credentials, until: rest, share: share) {
+            let client = candidates[index].client
+            switch try await ask(candidates[index], about: credentials, until: rest, share: share) {
             case .success(let verdict):
-                candidate.client.noteAnswer()
-                stopDeadline()
-                return (verdict, candidate.client.address)
+                client.noteAnswer()
+                return (verdict, client.address)
             case .failure(let failure):
-                candidate.client.noteFailure(pause: server.authHTTP.failTimeout)
+                client.noteFailure(pause: server.authHTTP.failTimeout)
                 lastFailure = failure
             }
         }
-        stopDeadline()
         throw lastFailure ?? .ours(level: .alert, text: "no auth server", nil)
     }
 
@@ -50,7 +50,7 @@ extension Session {
     @inline(__always) private func candidates(
         among authServers: [AuthServer], until end: Duration, _ failure: inout SessionFailure?
     ) async throws(SessionFailure) -> [Candidate] {
-        var (up, down): ([Candidate], [Candidate]) = ([], [])
+        var candidates: [Candidate] = []
         var found: [FoundAddresses]?
         if authServers.contains(where: { fixedAddresses(of: $0.host) == nil }) {
             setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServers[0].host))
@@ -62,15 +62,17 @@ extension Session {
             case .success(let addresses):
                 for address in addresses {
                     let peer = AuthPeer(authServer, at: address, over: server.authServerTLS)
-                    let candidate = Candidate(server: authServer, client: worker.authClient(for: peer))
-                    if candidate.client.isDown { down.append(candidate) } else { up.append(candidate) }
+                    candidates.append(Candidate(server: authServer, client: worker.authClient(for: peer)))
                 }
             case .failure(let fault):
                 log.write(.error, "\"\(authServer.host.name)\" could not be resolved (\(fault.text))", context: context)
                 failure = .authServer(text: "auth http server \(authServer.host.name) was not found (\(fault.text))", nil)
             }
         }
-        return down.isEmpty && up.count <= Self.maximumCandidates ? up : Array((up + down).prefix(Self.maximumCandidates))
+        if candidates.contains(where: \.client.isDown) {
+            candidates = candidates.filter { !$0.client.isDown } + candidates.filter(\.client.isDown)
+        }
+        return candidates.count > Self.maximumCandidates ? Array(candidates.prefix(Self.maximumCandidates)) : candidates
     }
 
     /// - Parameter share: how long this one may take where others are left to ask; nil where it is the last.
@@ -109,9 +111,8 @@ extension Session {
 
     private func request(to authServer: AuthServer, about credentials: Credentials) -> Secret {
         let request = AuthRequest(
-            uri: authServer.uri, host: authServer.hostHeader, credentials: credentials,
-            protocolName: type(of: server.mailProtocol).name, attempt: loginAttempts,
-            clientAddress: Array(identity.host.utf8),
+            authServer.opening, credentials: credentials, protocolName: server.protocolName, attempt: loginAttempts,
+            clientAddress: identity.host,
             clientHost: server.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })

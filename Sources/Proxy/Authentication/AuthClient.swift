@@ -3,7 +3,7 @@ import Protocols
 import TLS
 
 /// One worker's line to one auth server: a pool of connections that are kept alive, and the questions
-/// that wait for one. The questions of one turn of the loop are sent together at its end.
+/// that wait for one.
 @LoopActor final class AuthClient {
     /// How many connections one worker opens to one auth server. More questions wait their turn, each
     /// within its own deadline.
@@ -52,11 +52,17 @@ import TLS
     /// Puts a question to the server. `waiter` is woken when its answer, or the lack of one, is known.
     func ask(_ request: Secret, waiter: Waiter) -> AuthQuestion {
         let question = AuthQuestion(request, waiter: waiter)
-        waiting.append(question)
-        schedule()
+        if waiting.isEmpty, connectionCount < maximumConnections, let connection = idle.popLast() {
+            connection.take(question)
+            connection.goOn()
+        } else {
+            waiting.append(question)
+            schedule()
+        }
         return question
     }
 
+    /// What no kept connection has taken waits for the end of the turn: one may become idle in it.
     private func schedule() {
         guard !isScheduled else { return }
         isScheduled = true
@@ -193,7 +199,7 @@ import TLS
     fileprivate var isReady: Bool { stage == .ready }
 
     /// How long a connection is kept without a question: the longer, the likelier that something in
-    /// between has forgotten it without a word.
+    /// between has forgotten it without a word. The timer runs on beside a question, and is put off behind it.
     private static let longestIdleness = Duration.seconds(20)
     private let idleTimer = LoopTimer()
 
@@ -201,13 +207,13 @@ import TLS
         connection = Connection(source)
         self.client = client
         idleTimer.action = { [unowned self] in
+            guard questions.isEmpty else { return }
             connection.endSending()
             close()
         }
     }
 
     fileprivate func take(_ question: AuthQuestion) {
-        idleTimer.stop()
         question.connection = self
         questions.append(question)
         guard let request = question.request else { return }
@@ -286,7 +292,7 @@ import TLS
                 return false
             case .complete(let response, let byteCount):
                 connection.consume(byteCount)
-                questions.removeFirst()
+                questions.remove(at: 0)
                 question.answer(.response(response))
                 hasAnswerBegun = !connection.input.isEmpty
                 guard response.keepsConnection else {

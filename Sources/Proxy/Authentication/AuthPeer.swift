@@ -3,18 +3,13 @@ import TLS
 
 /// Whom questions go to. Who is spoken to in another way is another: no connection that one server block
 /// would not trust is used by it because another block does.
-struct AuthPeer: Hashable {
-    struct TLS: Hashable {
+struct AuthPeer: Equatable {
+    struct TLS: Equatable {
         let context: TLSClientContext
         /// The name of the server, where no directive says another.
         let name: String
 
         static func == (left: TLS, right: TLS) -> Bool { left.context === right.context && left.name == right.name }
-
-        func hash(into hasher: inout Hasher) {
-            hasher.combine(ObjectIdentifier(context))
-            hasher.combine(name)
-        }
     }
 
     let address: SocketAddress

@@ -54,14 +54,15 @@ extension Session {
                 }
                 log.debug(.mail, "mail auth http: refused, \(wait.map { "wait \($0)" } ?? "for good")", context: context)
                 return .refused(refusal, wait: wait)
-            case .accepted(let name, let port, let user, let password, let security):
-                let upstream = try upstream(name, port, of: address)
+            case .accepted(let name, let place, let port, let user, let password, let security):
+                let upstream = try upstream(name, at: place, port, of: address)
                 log.debug(.mail, "mail auth http: accepted, upstream \(upstream.description)", context: context)
                 return .accepted(
                     Destination(
                         upstream: upstream, security: security ?? server.proxy.security,
                         credentials: replace(user, password, in: credentials), authServer: address))
             case .wait(let duration):
+                stopDeadline()
                 try await pause(for: max(duration, Self.minimumWait)) { false }
                 // Nobody is there to be let in.
                 if client.hasHungUp { throw .clientGone }
@@ -72,21 +73,24 @@ extension Session {
 
     /// An upstream is where the auth server says, or where name servers know the name that it says, if the server
     /// has any to ask.
-    private func upstream(_ name: [UInt8], _ port: UInt16, of authServer: SocketAddress) throws(SessionFailure) -> Host {
-        let text = String(decoding: name, as: UTF8.self)
-        if let address = SocketAddress(literal: text, port: port) { return Host(at: address, name: text) }
+    private func upstream(
+        _ name: String, at address: InternetAddress?, _ port: UInt16, of authServer: SocketAddress
+    ) throws(SessionFailure) -> Host {
+        if let address { return Host(at: SocketAddress(Endpoint(address, port: port)), name: name) }
         guard server.resolver != nil else {
-            throw .authServer(text: "auth http server \(authServer) sent invalid server address:\"\(text)\"", nil)
+            throw .authServer(text: "auth http server \(authServer) sent invalid server address:\"\(name)\"", nil)
         }
-        return Host(named: text, port: port)
+        return Host(named: name, port: port)
     }
 
     /// What the auth server says replaces what the client said. A digest is no password.
     private func replace(_ user: [UInt8]?, _ password: Secret?, in credentials: Credentials) -> Credentials {
         var credentials = credentials
-        if let user { credentials.login = user }
-        credentials.secret = password ?? (credentials.method.secretIsPassword ? credentials.secret : nil)
-        context.login = credentials.login
+        if let user {
+            credentials.login = user
+            context.login = user
+        }
+        if password != nil || !credentials.method.secretIsPassword { credentials.secret = password }
         return credentials
     }
 }

@@ -21,7 +21,7 @@ extension Session {
         case .clientPort: Self.port(of: identity.address)
         case .serverAddress: client.source.localAddress?.unmapped.host ?? ""
         case .serverPort: client.source.localAddress.map(Self.port) ?? ""
-        case .mailProtocol: type(of: server.mailProtocol).name
+        case .mailProtocol: server.protocolName
         case .tlsProtocol: security?.protocolVersion ?? ""
         case .tlsCipher: security?.cipher ?? ""
         case .tlsServerName: security?.serverName ?? ""

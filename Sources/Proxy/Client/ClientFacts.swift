@@ -6,8 +6,8 @@ extension Session {
     /// What the upstream may be told of the client. Questions to the kernel and to OpenSSL are asked only where
     /// the answer is told.
     var clientFacts: ClientFacts {
+        guard server.tellsOfClients else { return .untold }
         var facts = ClientFacts(source: identity.address.endpoint, hostName: identity.hostName.bytes)
-        guard server.tellsOfClients else { return facts }
         facts.destination = identity.destination ?? client.source.localAddress?.unmapped.endpoint
         facts.hopsLeft = identity.hopsLeft - 1
         facts.session = identity.session

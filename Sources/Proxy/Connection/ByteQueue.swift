@@ -15,14 +15,13 @@ struct ByteQueue {
     }
 
     mutating func append(_ new: Span<UInt8>) {
+        // Mostly nothing follows before it is taken out.
+        if bytes.isEmpty { return bytes = [UInt8](new) }
         reserve(new.count)
         bytes.append(new)
     }
 
-    mutating func append(_ new: [UInt8]) {
-        reserve(new.count)
-        bytes.append(contentsOf: new)
-    }
+    mutating func append(_ new: [UInt8]) { append(new.span) }
 
     /// Takes out the oldest bytes.
     mutating func consume(_ byteCount: Int) {

@@ -97,7 +97,7 @@ package enum Route: Sendable, Equatable {
 }
 
 /// An auth server, as `auth_http` names it.
-package struct AuthServer: Sendable, Equatable {
+package final class AuthServer: Sendable, Equatable {
     package let host: Host
     /// For the `Host` header: without port, an IPv6 address in brackets, `localhost` for a UNIX socket.
     package let hostHeader: [UInt8]
@@ -105,12 +105,19 @@ package struct AuthServer: Sendable, Equatable {
     package let uri: [UInt8]
     /// `https`.
     package let usesTLS: Bool
+    /// What each question to it begins with.
+    let opening: AuthRequest.Opening
 
     package init(host: Host, hostHeader: [UInt8], uri: [UInt8], usesTLS: Bool = false) {
         self.host = host
         self.hostHeader = hostHeader
         self.uri = uri
         self.usesTLS = usesTLS
+        opening = AuthRequest.Opening(uri: uri, host: hostHeader)
+    }
+
+    package static func == (left: AuthServer, right: AuthServer) -> Bool {
+        left.host == right.host && left.usesTLS == right.usesTLS && left.opening == right.opening
     }
 
     /// - Returns: the server, and its URL as messages quote it, without its scheme.

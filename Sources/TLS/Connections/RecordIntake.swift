@@ -3,8 +3,9 @@ import Kernel
 /// Records that have come in one call of the kernel's and that OpenSSL takes one after the other. During a step they
 /// lie in memory that all connections share; what is left at its end is kept by the connection that it belongs to.
 @LoopActor struct RecordIntake {
-    /// The longest that a record may be (RFC 5246, section 6.2.3).
-    nonisolated static let longestRecord = 5 + 16_384 + 2048
+    /// How much a record holds at most (RFC 8446, section 5.1), and how long one may be (RFC 5246, section 6.2.3).
+    nonisolated static let mostPlaintext = 16_384
+    nonisolated static let longestRecord = 5 + mostPlaintext + 2048
     private static let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: SharedBuffer.byteCount, alignment: 4096)
 
     /// The part of the memory that OpenSSL has not yet taken, during a step.

@@ -21,6 +21,9 @@ import Kernel
     private var intake = RecordIntake()
     /// How much one read may bring. 0 where there is to be none, and nil where OpenSSL says it itself.
     private var intakeLimit: Int?
+    private var hasMore = false
+    /// Asked once, and by those only who have much to say.
+    private lazy var joinsRecords = !source.isPaced
     private var held: [UInt8] = []
     private var isHolding = false
 
@@ -39,6 +42,14 @@ import Kernel
         isHolding = true
         defer { isHolding = false }
         body()
+    }
+
+    /// The record that OpenSSL writes during `body` may go with the one that comes right behind it, if there is one.
+    /// Where the kernel paces the connection, that would cost more than it spares: it takes long over long pieces.
+    func joining(_ hasMore: Bool, _ body: () -> CInt) -> CInt {
+        self.hasMore = hasMore && joinsRecords
+        defer { self.hasMore = false }
+        return body()
     }
 
     /// What OpenSSL reads during `body` comes from the kernel in one call. There is another only where the first
@@ -144,7 +155,7 @@ import Kernel
     }
 
     private func send(_ bio: OpaquePointer, _ bytes: Span<UInt8>) -> CInt {
-        switch source.send(bytes) {
+        switch source.send(bytes, hasMore: hasMore) {
         case .moved(let count): return CInt(count)
         case .wouldBlock: return retryWriting(bio)
         case .closed:

@@ -167,7 +167,10 @@ struct ConnectionHandle: ~Copyable {
         defer { if readsFirst && fault == nil { hasBufferedInput = hasTakenInput } }
         ErrorQueue.clear()
         var count = 0
-        let status = bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
+        // OpenSSL returns after each record (SSL_MODE_ENABLE_PARTIAL_WRITE).
+        let status = stream.joining(bytes.count > RecordIntake.mostPlaintext) {
+            bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
+        }
         if status == 1 { return .moved(count) }
         switch outcome(of: status, "SSL_write()") {
         case .wantsToWrite: return .wouldBlock

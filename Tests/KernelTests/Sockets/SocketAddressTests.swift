@@ -30,6 +30,15 @@ import Testing
         #expect(try #require(SocketAddress(literal: literal, port: 1)).unmapped.host == host)
     }
 
+    @Test(arguments: [
+        ("127.0.0.1", true), ("127.255.0.9", true), ("::1", true), ("::ffff:127.0.0.1", true), ("128.0.0.1", false),
+        ("0.0.0.0", false), ("::", false), ("::2", false), ("1::1", false), ("::ffff:10.0.0.1", false),
+    ])
+    func `some addresses are for the machine alone`(_ literal: String, _ isLoopback: Bool) throws {
+        #expect(try #require(SocketAddress(literal: literal, port: 1)).isLoopback == isLoopback)
+        #expect(!SocketAddress.unix("/tmp/s").isLoopback)
+    }
+
     @Test(arguments: [SocketAddress.ipv4(0x7F00_0001, port: 4711), .ipv6(0x2001_0db8_0000_0000, 7, port: 80), .unix("/tmp/s")])
     func `the kernel's form means the same address`(_ address: SocketAddress) {
         let copy = address.withKernelForm { form, length in

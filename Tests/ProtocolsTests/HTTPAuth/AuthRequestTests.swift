@@ -3,10 +3,10 @@ import Protocols
 import Testing
 
 @Suite struct AuthRequestTests {
-    private static func request(_ credentials: Credentials, protocolName: String = "imap") -> AuthRequest {
+    private static func request(_ credentials: Credentials, tls: AuthRequest.TLSFacts? = nil) -> AuthRequest {
         AuthRequest(
-            uri: bytes("/auth?x=1"), host: bytes("auth.example"), credentials: credentials,
-            protocolName: protocolName, attempt: 1, clientAddress: bytes("192.0.2.1"))
+            .init(uri: bytes("/auth?x=1"), host: bytes("auth.example")), credentials: credentials,
+            protocolName: "imap", attempt: 1, clientAddress: "192.0.2.1", tls: tls)
     }
 
     private static func plain(_ login: String, _ password: String?) -> Credentials {
@@ -15,7 +15,7 @@ import Testing
 
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-    private static func lines(_ request: AuthRequest) -> [String] {
+    private static func lines(_ request: borrowing AuthRequest) -> [String] {
         var lines = String(decoding: request.encode().bytes, as: UTF8.self).components(separatedBy: "\r\n")
         #expect(lines.suffix(2) == ["", ""])
         lines.removeLast(2)
@@ -43,20 +43,19 @@ import Testing
         let envelope = SMTPEnvelope(
             helo: Self.bytes("client.example"), from: Self.bytes("MAIL FROM:<a@example.org> SIZE=1"),
             to: Self.bytes("RCPT TO:<b@example.net>"))
-        var request = Self.request(
-            Credentials(method: .none, login: [], secret: nil, salt: nil, envelope: envelope), protocolName: "smtp")
-        request.attempt = 12
-        request.clientHost = Self.bytes("[UNAVAILABLE]")
-        request.proxyHeader = .init(
-            source: .init(text: Self.bytes("2001:db8::1"), port: 50000), destination: .init(text: Self.bytes("2001:db8::2"), port: 25))
-        request.tls = .init(
-            protocolVersion: Self.bytes("TLSv1.3"), cipher: Self.bytes("TLS_AES_256_GCM_SHA384"),
-            verification: Self.bytes("FAILED:self-signed certificate"), subject: Self.bytes("CN=cli ent,O=A B\\, Inc"),
-            issuer: Self.bytes("CN=ca"), serial: Self.bytes("4DD9F9"), fingerprint: Self.bytes("9ec837"),
-            certificate: Self.bytes("-----BEGIN CERTIFICATE-----\nMII+/=\n"))
-        request.extraHeaders = [
-            (name: Self.bytes("X-Key"), value: Self.bytes("a b%")), (name: Self.bytes("X-Other"), value: []),
-        ]
+        let request = AuthRequest(
+            .init(uri: Self.bytes("/auth?x=1"), host: Self.bytes("auth.example")),
+            credentials: Credentials(method: .none, login: [], secret: nil, salt: nil, envelope: envelope),
+            protocolName: "smtp", attempt: 12, clientAddress: "192.0.2.1", clientHost: Self.bytes("[UNAVAILABLE]"),
+            proxyHeader: .init(
+                source: .init(text: Self.bytes("2001:db8::1"), port: 50000),
+                destination: .init(text: Self.bytes("2001:db8::2"), port: 25)),
+            tls: .init(
+                protocolVersion: Self.bytes("TLSv1.3"), cipher: Self.bytes("TLS_AES_256_GCM_SHA384"),
+                verification: Self.bytes("FAILED:self-signed certificate"), subject: Self.bytes("CN=cli ent,O=A B\\, Inc"),
+                issuer: Self.bytes("CN=ca"), serial: Self.bytes("4DD9F9"), fingerprint: Self.bytes("9ec837"),
+                certificate: Self.bytes("-----BEGIN CERTIFICATE-----\nMII+/=\n")),
+            extraHeaders: [(name: Self.bytes("X-Key"), value: Self.bytes("a b%")), (name: Self.bytes("X-Other"), value: [])])
         #expect(
             Self.lines(request) == [
                 "GET /auth?x=1 HTTP/1.0",
@@ -102,15 +101,14 @@ import Testing
     }
 
     @Test func `of TLS facts the unknown and the empty are not told`() {
-        var request = Self.request(Self.plain("u", "p"))
-        request.tls = .init(verification: Self.bytes("NONE"), subject: [])
+        let request = Self.request(Self.plain("u", "p"), tls: .init(verification: Self.bytes("NONE"), subject: []))
         #expect(Self.lines(request).suffix(2) == ["Auth-SSL: on", "Auth-SSL-Verify: NONE"])
     }
 
     @Test(arguments: UInt8.min...UInt8.max)
     func `in a login, a password and a certificate nginx's bytes are escaped and no others`(_ byte: UInt8) {
-        var request = Self.request(Credentials(method: .plain, login: [byte], secret: Secret([byte, byte])))
-        request.tls = .init(certificate: [byte])
+        let request = Self.request(
+            Credentials(method: .plain, login: [byte], secret: Secret([byte, byte])), tls: .init(certificate: [byte]))
         let isEscaped = byte <= 0x20 || byte == UInt8(ascii: "%")
         let hex = String(byte, radix: 16, uppercase: true)
         let escaped = isEscaped ? Self.bytes("%" + (hex.count == 1 ? "0" : "") + hex) : [byte]
@@ -122,16 +120,16 @@ import Testing
     @Test(arguments: Array(UInt8(0)...0x1F) + [0x7F])
     func `no value can end its line or carry a control byte`(_ byte: UInt8) {
         let bad = [UInt8(ascii: "a"), byte, UInt8(ascii: "b")]
-        var request = AuthRequest(
-            uri: bad, host: bad,
+        let request = AuthRequest(
+            .init(uri: bad, host: bad),
             credentials: Credentials(
                 method: .none, login: bad, secret: Secret(bad), salt: bad, envelope: .init(helo: bad, from: bad, to: bad)),
-            protocolName: "smtp", attempt: 1, clientAddress: bad, clientHost: bad)
-        request.proxyHeader = .init(source: .init(text: bad, port: 1), destination: .init(text: bad, port: 2))
-        request.tls = .init(
-            protocolVersion: bad, cipher: bad, verification: bad, subject: bad, issuer: bad, serial: bad, fingerprint: bad,
-            certificate: bad)
-        request.extraHeaders = [(name: bad, value: bad)]
+            protocolName: "smtp", attempt: 1, clientAddress: String(decoding: bad, as: UTF8.self), clientHost: bad,
+            proxyHeader: .init(source: .init(text: bad, port: 1), destination: .init(text: bad, port: 2)),
+            tls: .init(
+                protocolVersion: bad, cipher: bad, verification: bad, subject: bad, issuer: bad, serial: bad,
+                fingerprint: bad, certificate: bad),
+            extraHeaders: [(name: bad, value: bad)])
         let lines = Self.lines(request)
         #expect(lines.count == 28)
         // nginx sends DEL raw in logins, passwords and certificates, where it does no harm.

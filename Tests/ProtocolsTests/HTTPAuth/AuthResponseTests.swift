@@ -12,7 +12,7 @@ import Testing
         security: UpstreamSecurity? = nil
     ) -> Verdict {
         .accepted(
-            server: Array(server.utf8), port: port, user: user.map { Array($0.utf8) },
+            server: server, address: InternetAddress(Array(server.utf8).span), port: port, user: user.map { Array($0.utf8) },
             password: password.map { Secret(Array($0.utf8)) }, security: security)
     }
 
@@ -249,7 +249,7 @@ import Testing
                     Issue.record("\(byteCount) of \(bytes)")
                     return
                 }
-                guard case .accepted(_, let port, _, _, _) = answer.verdict else { continue }
+                guard case .accepted(_, _, let port, _, _, _) = answer.verdict else { continue }
                 #expect(port > 0 && bytes.starts(with: "HTTP/".utf8))
                 let cut = Array(bytes.prefix(Int(random.next() % UInt64(byteCount))))
                 if case .complete(let answer, _) = AuthResponse.parse(cut.span, isEnd: true), case .accepted = answer.verdict {

@@ -162,6 +162,36 @@ import Testing
         }
     }
 
+    @Test func `a kept connection takes a question at once`() throws {
+        try onLoop {
+            let bench = try Bench()
+            try bench.keepConnection()
+            let questions = [bench.ask("a"), bench.ask("b")]
+            #expect(questions.map(\.isUnderWay) == [true, false])
+            try bench.hear(["first\na\n", "b\n"])
+            try bench.close()
+        }
+    }
+
+    @Test func `a connection is kept for a while without questions, and with one as long as that takes`() throws {
+        try onLoop {
+            let bench = try Bench()
+            try bench.keepConnection()
+            let questions = try bench.ask("a", heardAs: ["first\na\n"])
+            LoopActor.loop.letPass(.seconds(30))
+            try takeTurn()
+            bench.refuse("A", on: 0)
+            #expect(try bench.answers(questions) == ["A"])
+            LoopActor.loop.letPass(.seconds(19))
+            try takeTurn()
+            #expect(!bench.server.connections[0].hasEnded && bench.worker.room == 199)
+            LoopActor.loop.letPass(.seconds(1))
+            try runLoop { bench.server.connections[0].hasEnded }
+            #expect(bench.worker.room == 200)
+            try bench.close()
+        }
+    }
+
     @Test func `a connection that is only kept makes room for one that is needed`() throws {
         try onLoop {
             let bench = try Bench(room: 1)

@@ -15,12 +15,13 @@ private func someBytes(_ count: Int) -> [UInt8] {
 
     /// Runs a test with both ends when they have shaken hands.
     private func connected(
-        _ version: String = "TLSv1.3", _ body: @LoopActor (TLSPair) throws -> Void
+        _ version: String = "TLSv1.3", overTCP: Bool = false, _ body: @LoopActor (TLSPair) throws -> Void
     ) throws {
         let authority = try TestAuthority.here()
         try onLoop {
             let pair = try TLSPair(
-                try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: [("MaxProtocol", version)]))
+                try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: [("MaxProtocol", version)]),
+                overTCP: overTCP)
             defer { pair.close() }
             let (server, client) = try pair.shakeHands()
             #expect(server == .done && client == .done && pair.server.protocolVersion == version)
@@ -38,6 +39,27 @@ private func someBytes(_ count: Int) -> [UInt8] {
                 let received2 = try pair.carry(bytes, from: pair.server, to: pair.client)
                 #expect(received2 == bytes)
             }
+        }
+    }
+
+    @Test func `a record goes with those right behind it`() throws {
+        try connected(overTCP: true) { pair in
+            let bytes = someBytes(3 * 16_384)
+            var hasCome: Int {
+                if case .moved(let count) = pair.buffer.peek(at: pair.client.source, atMost: SharedBuffer.byteCount) { count } else { 0 }
+            }
+            for count in 1...2 {
+                #expect(pair.server.send(bytes.span.extracting((count - 1) * 16_384..<bytes.count)) == .moved(16_384))
+                // Full packets go, but the last is not full: a record has 22 bytes more than it holds.
+                #expect(hasCome < count * 16_406)
+            }
+            #expect(pair.server.send(bytes.span.extracting(2 * 16_384..<bytes.count)) == .moved(16_384))
+            var received: [UInt8] = []
+            try runLoop {
+                received += pair.drain(pair.client).bytes
+                return received.count == bytes.count
+            }
+            #expect(received == bytes)
         }
     }
 
