@@ -22,8 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, 921_000),
-        (.echo, 55_600),
+        (Work.login, 895_000),
+        (.echo, 46_100),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ bound: Double) throws {
         let count = try effort(of: work, .imap, as: .instructions)
