@@ -17,12 +17,15 @@ let house: [SwiftSetting] = [
         .when(configuration: .release)),
 ]
 
-/// A process has one thread: what counts references under a lock gives way to what does not
-/// (`Sources/Kernel/Memory/ReferenceCounts.swift`).
+/// A process has one thread, so its references need not be counted under a lock, which is half of what counting costs.
+/// The compiler has no switch for that: the linker puts those functions of the runtime that count without one in the place
+/// of those that lock. It can where the runtime is part of the program.
 let countsWithoutLocks: [LinkerSetting] = [
     .unsafeFlags(
-        ["retain", "release", "retain_n", "release_n", "bridgeObjectRetain", "bridgeObjectRelease"]
-            .flatMap { ["-Xlinker", "--wrap=swift_\($0)"] },
+        ["-static-stdlib"]
+            + ["retain", "release", "retain_n", "release_n", "bridgeObjectRetain", "bridgeObjectRelease"]
+            .flatMap { ["--wrap=swift_\($0)", "--defsym=__wrap_swift_\($0)=swift_nonatomic_\($0)"] }
+            .flatMap { ["-Xlinker", $0] },
         .when(configuration: .release))
 ]
 

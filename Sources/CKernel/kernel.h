@@ -64,14 +64,6 @@ static inline void kernel_take_jobs(void (*take)(void *job, void (*otherwise)(vo
     swift_task_enqueueGlobal_hook = take;
 }
 
-/* How Swift's runtime counts references without locks (swift/Runtime/HeapObject.h). */
-extern void *swift_nonatomic_retain(void *object);
-extern void swift_nonatomic_release(void *object);
-extern void *swift_nonatomic_retain_n(void *object, uint32_t count);
-extern void swift_nonatomic_release_n(void *object, uint32_t count);
-extern void *swift_nonatomic_bridgeObjectRetain(void *object);
-extern void swift_nonatomic_bridgeObjectRelease(void *object);
-
 /* Overwrites memory in a way that no optimiser drops. */
 extern void explicit_bzero(void *start, size_t length);
 static inline void kernel_wipe(void *start, size_t length) { explicit_bzero(start, length); }

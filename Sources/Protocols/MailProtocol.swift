@@ -217,7 +217,7 @@ package struct UpstreamTerms: Sendable {
 package protocol UpstreamDialogue: Sendable {
     /// What the session is doing now, as a log line ends: `reading response from upstream`,
     /// `sending user name to upstream` … (`mail-proxy.md`, section 8).
-    var activity: String { get }
+    var activity: StaticString { get }
 
     /// Reads one reply line, or more where the decision needs more, from the first byte of `input` on.
     /// Called again at once while bytes remain and the answer is not `.awaitInput`.

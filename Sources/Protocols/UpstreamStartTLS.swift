@@ -19,7 +19,7 @@ struct UpstreamStartTLS<Prelude: StartTLSPrelude>: UpstreamDialogue {
         self.login = login
     }
 
-    var activity: String { stage == .underTLS ? login.activity : prelude.activity }
+    var activity: StaticString { stage == .underTLS ? login.activity : prelude.activity }
 
     mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         switch stage {

@@ -12,7 +12,12 @@ package import Telemetry
     private let debugLog: ErrorLog
     private let debuggedNetworks: [Network]
     let mailProtocol: any MailProtocol
+    /// What sessions ask of it at each step.
     let protocolName: String
+    let clientBufferSize: Int
+    let greetingDelay: Duration?
+    let tellsClientHost: Bool
+    private let usesChallenge: Bool
     let route: Route
     /// Nil where the server speaks no TLS with its clients.
     package let tls: TLSServerContext?
@@ -84,6 +89,10 @@ package import Telemetry
                 maxErrors: dialogue.maxErrors, maxCommands: dialogue.maxCommands,
                 proxiesSMTPAuth: proxy.authenticatesSMTP, sendsXCLIENT: sendsXCLIENT,
                 passesClientID: proxy.passesClientID))
+        clientBufferSize = mailProtocol.clientBufferSize
+        greetingDelay = mailProtocol.greetingDelay
+        tellsClientHost = mailProtocol.tellsClientHost
+        usesChallenge = mailProtocol.usesChallenge
         tellsOfTLS = proxy.header == .v2 || proxy.passesClientID
         tellsOfClients = tellsOfTLS || proxy.header == .v1 || (mailProtocol is SMTP && sendsXCLIENT)
         if isFixed, let mechanism = mailProtocol.needsAuthServer.first {
@@ -95,6 +104,16 @@ package import Telemetry
     /// Where the records of this client's session go.
     func log(of peer: SocketAddress) -> ErrorLog {
         debuggedNetworks.contains { $0.contains(peer) } ? debugLog : log
+    }
+
+    /// The client's side of a session that begins.
+    /// - Parameter believesClaims: whether the peer is a proxy whose word is taken for who its client is.
+    func makeClientDialogue(believesClaims: Bool) -> any ClientDialogue {
+        mailProtocol.makeClientDialogue(
+            DialogueStart(
+                challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
+                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
+                believesClaims: believesClaims))
     }
 
     /// Whether this machine's word is taken for who its clients are.

@@ -31,6 +31,7 @@ import Telemetry
     var clientNameLookup: ClientNameLookup?
 
     let waiter = Waiter()
+    /// Ended, or handed to the relay, when the session ends: it holds the session.
     private let deadline = LoopTimer()
     private var interruption: SessionFailure?
     let beginsWithTLS: Bool
@@ -49,24 +50,19 @@ import Telemetry
         beginsWithTLS = server.beginsWithTLS(listen)
         expectsProxyHeader = listen.options.proxyProtocol
         believesClaims = !listen.options.proxyProtocol && server.trusts(identity.peer)
-        let usesChallenge = server.mailProtocol.usesChallenge
-        dialogue = server.mailProtocol.makeClientDialogue(
-            DialogueStart(
-                challenge: usesChallenge ? .random(in: 0 ... .max) : 0,
-                time: usesChallenge ? WallClock.secondsSinceEpoch : 0,
-                believesClaims: believesClaims))
+        dialogue = server.makeClientDialogue(believesClaims: believesClaims)
         context = LogContext(
             connection: worker.nextConnectionNumber(), client: identity.host, server: listen.name,
             activity: "sending client greeting line")
         log.write(
             .info, "client \(peer) connected to \(listen.address)", context: .numbered(context.connection))
         log.debug(.event, "accept: \(peer) fd:\(source.number)", context: context)
-        deadline.action = { [unowned self] in self.interrupt(self.expiry) }
     }
 
     /// Starts the session's task, on the loop. It names no executor beside its actor: each step would
     /// have to look for it, under a lock.
     func begin() {
+        deadline.action = { self.interrupt(self.expiry) }
         worker.add(self)
         Task { @LoopActor in await self.run() }
     }
@@ -129,8 +125,8 @@ import Telemetry
 
     /// Greets the client, which must wait for it where the server has a greeting delay.
     @inline(__always) private func greet() async throws(SessionFailure) {
-        setDeadline(server.timeout + (server.mailProtocol.greetingDelay ?? .zero), else: .clientTimedOut)
-        if let delay = server.mailProtocol.greetingDelay {
+        if let delay = server.greetingDelay {
+            setDeadline(server.timeout + delay, else: .clientTimedOut)
             context.activity = "in delay pipelining state"
             try await pause(for: delay) { hasClientSpoken() }
             if hasClientSpoken() { try refuseToHear() }
@@ -144,7 +140,7 @@ import Telemetry
     /// Whether there is a word of the client's, or its end. Under TLS only reading tells: what has come may be
     /// half a record.
     private func hasClientSpoken() -> Bool {
-        if client.canRead { client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize) }
+        if client.canRead { client.read(through: worker.buffer, limit: server.clientBufferSize) }
         return !client.input.isEmpty || client.isAtEnd || client.isBroken
     }
 
@@ -162,7 +158,7 @@ import Telemetry
         while true {
             if client.input.isEmpty { try await listen() }
             var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
-            if case .awaitInput = step.action, client.input.count >= server.mailProtocol.clientBufferSize {
+            if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
                 step = client.input.withSpan { dialogue.receiveTooLong($0) }
             }
             client.consume(step.byteCount)
@@ -197,7 +193,7 @@ import Telemetry
     private func listen() async throws(SessionFailure) {
         try await flush(client)
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
-        client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize)
+        client.read(through: worker.buffer, limit: server.clientBufferSize)
         if client.isBroken { throw clientFault }
         if client.isAtEnd { throw .clientGone }
     }
@@ -227,21 +223,22 @@ import Telemetry
 
     /// Hands both sockets to a relay; nothing of the login is needed any longer.
     private func relay(to upstream: Connection, beginningWith reply: [UInt8]) {
-        deadline.stop()
-        context.activity = ""
+        context.activity = nil
         log.write(.info, "client logged in", context: context)
         log.debug(.mail, "mail proxy: relaying, client fd:\(client.source.number) upstream fd:\(upstream.source.number)", context: context)
         self.upstream = nil
         client.expectNoPasswords()
         upstream.expectNoPasswords()
-        var toClient = ByteQueue()
-        toClient.append(reply)
-        var rest = upstream.takeInput()
-        rest.withSpan { toClient.append($0) }
-        rest.removeAll()
+        if upstream.input.isEmpty {
+            client.say(reply.span)
+        } else {
+            client.enqueue(reply)
+            upstream.input.withSpan { client.enqueue($0) }
+            upstream.discardInput()
+        }
         let relay = Relay(
-            client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: toClient,
-            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, worker: worker, log: log,
+            client: client, upstream: upstream, toUpstream: client.takeInput(), toClient: client.takeOutput(),
+            inactivityLimit: server.proxy.timeout, halfCloseLimit: server.timeout, timer: deadline, worker: worker, log: log,
             context: context, places: places)
         relay.begin()
         worker.remove(self)
@@ -249,7 +246,7 @@ import Telemetry
 
     /// The one way out before a relay.
     private func end(after failure: SessionFailure) {
-        deadline.stop()
+        deadline.end()
         clientNameLookup?.cancel()
         if let record = failure.record {
             log.write(record.level, record.message, reason: record.reason, context: context)

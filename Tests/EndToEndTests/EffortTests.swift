@@ -22,9 +22,9 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, Speech.imap, 921_000),
+        (Work.login, Speech.imap, 895_000),
         (.login, .smtp, 1_011_000),
-        (.echo, .imap, 55_600),
+        (.echo, .imap, 46_100),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
         let count = try effort(of: work, speech, as: .instructions)

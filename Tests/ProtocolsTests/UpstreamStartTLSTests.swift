@@ -186,10 +186,11 @@ import Testing
         ]
         for (upstream, expected) in activities {
             var dialogue = upstream.dialogue
-            var seen = [dialogue.activity]
+            var seen = ["\(dialogue.activity)"]
             for line in upstream.prelude.split(separator: "\n") where line.hasPrefix("S: ") {
                 _ = dialogue.receive(Array("\(line.dropFirst(3))\r\n".utf8).span)
-                if seen.last != dialogue.activity { seen.append(dialogue.activity) }
+                let activity = "\(dialogue.activity)"
+                if seen.last != activity { seen.append(activity) }
             }
             #expect(seen == expected)
         }

@@ -4,7 +4,12 @@ import Glibc
 /// Everything in a process that is not a pure function happens on this actor, whose executor is the
 /// process's one loop, on its one thread.
 @globalActor package actor LoopActor {
-    package static let shared = LoopActor()
+    /// Said to be the same at each call: only so does the optimiser see that a function which goes on behind an await
+    /// that has not waited, or one that is inlined, is where it was, and spares it the way there.
+    package static var shared: LoopActor {
+        @inline(never) @_effects(readnone) get { instance }
+    }
+    private static let instance = LoopActor()
     nonisolated package static let loop = EventLoop()
     /// Kept, since it is asked for around each call of an async function.
     nonisolated package let unownedExecutor = loop.asUnownedSerialExecutor()
@@ -27,7 +32,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// Sources closed during a turn: an event of the same turn may still name them.
     private var closed: [EventSource] = []
     /// Called at the end of each turn, after all events and jobs: for what is better done together.
-    private var afterTurn: [@LoopActor () -> Void] = []
+    private var afterTurn: [PutOff] = []
+    /// An array of bare closures would put each into a box.
+    private struct PutOff { let action: @LoopActor () -> Void }
     /// Called at the start of each turn, before its wait.
     @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
@@ -111,11 +118,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Calls `action` at the end of this turn, or of the next one where none runs.
     @LoopActor package func atEndOfTurn(_ action: @escaping @LoopActor () -> Void) {
-        afterTurn.append(action)
+        afterTurn.append(PutOff(action: action))
     }
 
     @LoopActor private func turn() throws(KernelError) {
         beforeWaiting?()
+        let poller = poller
         let foundCount = try poller.wait(milliseconds: timeout())
         nanoseconds = Self.clockNanoseconds() + lead
         while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
@@ -126,7 +134,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
             // What these put off again waits for the next turn, so that sockets get theirs.
             let actions = afterTurn
             afterTurn.removeAll(keepingCapacity: true)
-            for action in actions { action() }
+            for putOff in actions { putOff.action() }
             runJobs()
         }
         if !closed.isEmpty { closed.removeAll(keepingCapacity: true) }
@@ -147,7 +155,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
         guard let turn = timers.nextTurn else { return -1 }
-        let rest = turn - Self.clockNanoseconds() - lead
+        let rest = turn - nanoseconds
         // Rounded up: waking a moment too early would only mean to wait again.
         return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
     }

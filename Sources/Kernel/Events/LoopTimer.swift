@@ -24,18 +24,24 @@
     package func stop() {
         if index >= 0 { LoopActor.loop.timers.remove(self) }
     }
+
+    /// Stops the timer for good, and lets go of whatever its action holds.
+    package func end() {
+        stop()
+        action = nil
+    }
 }
 
 extension Duration {
-    /// Whatever is longer will not be lived to see.
-    private static let longest = Duration.seconds(1 << 32)
+    /// 2³² seconds: whatever is longer will not be lived to see.
+    private static var longest: UInt128 { 4_294_967_296_000_000_000_000_000_000 }
 
     var inNanoseconds: Int {
         // One division of the processor's, where `components` takes several of 128 bits each.
-        let magnitude = min(self < .zero ? .zero - self : self, Self.longest).attoseconds.magnitude
+        let magnitude = min(attoseconds.magnitude, Self.longest)
         let (quotient, _) = UInt64(1_000_000_000).dividingFullWidth(
             (high: UInt64(truncatingIfNeeded: magnitude >> 64), low: UInt64(truncatingIfNeeded: magnitude)))
-        return self < .zero ? -Int(quotient) : Int(quotient)
+        return attoseconds < 0 ? -Int(quotient) : Int(quotient)
     }
 }
 

@@ -15,28 +15,31 @@ import CKernel
 
     /// The first bytes of the buffer, as the last read left them.
     package func withBytes<Result>(_ count: Int, _ body: (Span<UInt8>) -> Result) -> Result {
-        let bytes = UnsafeRawBufferPointer(storage).bindMemory(to: UInt8.self)
-        return body(Span(_unsafeElements: UnsafeBufferPointer(rebasing: bytes[..<min(count, bytes.count)])))
+        body(Span(_unsafeElements: UnsafeRawBufferPointer(front(count)).bindMemory(to: UInt8.self)))
     }
 
     /// Reads from a socket into the front of the buffer.
     package func fill(from source: EventSource, atMost limit: Int = byteCount) -> Transfer {
-        source.receive(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
+        source.receive(into: front(limit))
     }
 
     /// Copies what waits at a socket into the front of the buffer, and leaves it there for the next read.
     package func peek(at source: EventSource, atMost limit: Int) -> Transfer {
-        source.peek(into: UnsafeMutableRawBufferPointer(rebasing: storage[..<min(limit, storage.count)]))
+        source.peek(into: front(limit))
     }
 
     /// Lets somebody else write into the front of the buffer: TLS, which decrypts into it.
     package func fill(atMost limit: Int, by body: (inout MutableRawSpan) -> Transfer) -> Transfer {
-        var span = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: storage[..<max(0, min(limit, storage.count))]))
+        var span = MutableRawSpan(_unsafeBytes: front(limit))
         return body(&span)
     }
 
     /// Overwrites the front of the buffer, after a password may have passed through it.
     package func wipe(_ count: Int) {
         kernel_wipe(storage.baseAddress, min(count, storage.count))
+    }
+
+    private func front(_ count: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: storage.baseAddress, count: max(0, min(count, storage.count)))
     }
 }

@@ -4,13 +4,13 @@ struct IMAPLoginCommand: Sendable {
     struct Part: Sendable {
         let bytes: Secret
         /// What a log line says we are doing (`mail-proxy.md`, section 8).
-        let activity: String
+        let activity: StaticString
     }
 
     private(set) var parts: [Part] = []
     /// The part that is being written.
     private var line = Secret(capacity: 128)
-    private var activity = "sending LOGIN command to upstream"
+    private var activity: StaticString = "sending LOGIN command to upstream"
 
     /// Lines of commands should not be much longer than 1000 bytes (RFC 2683, section 3.2.1.5).
     private static let maxQuotedLength = 450
@@ -46,7 +46,7 @@ struct IMAPLoginCommand: Sendable {
         line = Secret()
     }
 
-    private mutating func append(_ value: Span<UInt8>, _ offers: IMAPUpstreamOffers, as next: String) {
+    private mutating func append(_ value: Span<UInt8>, _ offers: IMAPUpstreamOffers, as next: StaticString) {
         if value.count <= Self.maxQuotedLength && value.indices.allSatisfy({ value[$0].isPrintableASCII }) {
             appendQuoted(value)
         } else if value.count <= offers.longestUnpromptedLiteral {

@@ -11,7 +11,7 @@ struct IMAPStartTLS: StartTLSPrelude {
     /// - Parameter loginTag: that of the login to come, which may not be used twice.
     init(loginTag: [UInt8]) { tag = loginTag + [UInt8(ascii: "S")] }
 
-    var activity: String {
+    var activity: StaticString {
         switch state {
         case .awaitingGreeting: "reading response from upstream"
         case .awaitingReply: "sending STARTTLS to upstream"

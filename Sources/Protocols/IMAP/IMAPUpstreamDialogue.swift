@@ -6,9 +6,9 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         case hopeless(UpstreamAction)
         case awaitingGreeting(Login)
         /// The rest of the command, each part after the upstream has asked for it.
-        case saying(ArraySlice<IMAPLoginCommand.Part>, OAuthLogin?, activity: String)
+        case saying(ArraySlice<IMAPLoginCommand.Part>, OAuthLogin?, activity: StaticString)
         /// With the token that was said, if it was one.
-        case said(OAuthLogin?, activity: String)
+        case said(OAuthLogin?, activity: StaticString)
         /// The upstream has explained why it refuses the token, and the refusal itself is to come.
         case explained(saslError: [UInt8])
         case decided
@@ -52,7 +52,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         return .awaitingGreeting(.token(token, mechanism: mechanism.name))
     }
 
-    package var activity: String {
+    package var activity: StaticString {
         switch state {
         case _ where awaitsItsReply: "sending ID to upstream"
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"

@@ -8,7 +8,7 @@ struct POP3StartTLS: StartTLSPrelude {
 
     private var state = State.awaitingGreeting
 
-    var activity: String {
+    var activity: StaticString {
         switch state {
         case .awaitingGreeting: "reading response from upstream"
         case .awaitingReply: "sending STLS to upstream"

@@ -58,7 +58,7 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
         return .token(auth: auth, login)
     }
 
-    package var activity: String {
+    package var activity: StaticString {
         switch state {
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
         case .introduced: "sending XCLIENT to upstream"

@@ -11,7 +11,7 @@ struct SMTPStartTLS: StartTLSPrelude {
 
     init(serverName: [UInt8]) { self.serverName = serverName }
 
-    var activity: String {
+    var activity: StaticString {
         switch state {
         case .connection: "reading response from upstream"
         case .hello: "sending HELO/EHLO to upstream"

@@ -17,7 +17,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         case explanation(saslError: [UInt8])
 
         /// How the log calls it (`mail-proxy.md`, section 8).
-        var activity: String {
+        var activity: StaticString {
             switch self {
             case .connection: "reading response from upstream"
             case .hello: "sending HELO/EHLO to upstream"
@@ -92,7 +92,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         return try Command(.plain, "AUTH PLAIN ", response.span)
     }
 
-    package var activity: String {
+    package var activity: StaticString {
         switch state {
         case .hopeless, .decided: Purpose.connection.activity
         case .awaitingReply(let purpose): purpose.activity

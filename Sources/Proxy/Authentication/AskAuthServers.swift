@@ -113,7 +113,7 @@ extension Session {
         let request = AuthRequest(
             authServer.opening, credentials: credentials, protocolName: server.protocolName, attempt: loginAttempts,
             clientAddress: identity.host,
-            clientHost: server.mailProtocol.tellsClientHost ? identity.hostName.bytes : nil,
+            clientHost: server.tellsClientHost ? identity.hostName.bytes : nil,
             proxyHeader: identity.proxyHeader, tls: facts,
             extraHeaders: server.authHTTP.headers.map { ($0.name, expand($0.value)) })
         return request.encode()

@@ -152,6 +152,12 @@ import TLS
         return input
     }
 
+    /// Takes out all that waits to be sent.
+    func takeOutput() -> ByteQueue {
+        defer { output = ByteQueue() }
+        return output
+    }
+
     /// Sends bytes at once where nothing waits before them. What is not taken goes with the next `flush`.
     func say(_ bytes: Span<UInt8>) {
         var sent = 0

@@ -85,7 +85,8 @@ import Telemetry
     private let halfCloseLimit: Duration
     private let waveDuration: Duration
     private var lastActivity: Duration
-    private let timer = LoopTimer()
+    /// Ended with the relay, which it holds.
+    private let timer: LoopTimer
     /// Runs while a flood gathers.
     private var waveTimer: LoopTimer?
     private var isScheduled = false
@@ -98,12 +99,14 @@ import Telemetry
     ///   - inactivityLimit: `proxy_timeout`: the relay ends when nothing has moved for so long.
     ///   - halfCloseLimit: the same once one side has ended its sending.
     ///   - waveDuration: how long a flood may gather.
+    ///   - timer: the session's, which may be running.
     ///   - places: where limits have counted the session, until the relay ends.
     init(
         client: Connection, upstream: Connection, toUpstream: ByteQueue, toClient: ByteQueue,
-        inactivityLimit: Duration, halfCloseLimit: Duration, waveDuration: Duration = waveDuration,
+        inactivityLimit: Duration, halfCloseLimit: Duration, waveDuration: Duration = waveDuration, timer: LoopTimer = LoopTimer(),
         worker: WorkerServices, log: ErrorLog, context: LogContext, places: CountedPlaces
     ) {
+        self.timer = timer
         self.worker = worker
         self.log = log
         self.context = context
@@ -120,7 +123,7 @@ import Telemetry
     func begin() {
         fromClient.from.observer = self
         fromUpstream.from.observer = self
-        timer.action = { [unowned self] in checkActivity() }
+        timer.action = { self.checkActivity() }
         timer.start(after: inactivityLimit)
         worker.add(self)
         pump()
@@ -326,12 +329,12 @@ import Telemetry
     /// `worker_shutdown_timeout` has run out.
     func cutOff() { end("shutdown timeout", activity: "proxying") }
 
-    private func end(_ message: String, reason: String? = nil, activity: String? = nil) {
+    private func end(_ message: String, reason: String? = nil, activity: StaticString? = nil) {
         guard fromClient.from.isOpen else { return }
         var context = context
         if let activity { context.activity = activity }
         log.write(.info, message, reason: reason, context: context)
-        timer.stop()
+        timer.end()
         waveTimer?.stop()
         giveBackPipe(of: &fromClient)
         giveBackPipe(of: &fromUpstream)

@@ -102,7 +102,7 @@ extension Session {
     func lookUpClientName() {
         forgetClientNameLookup()
         identity.hostName = .unavailable
-        guard server.mailProtocol.tellsClientHost, let resolver = worker.resolver(for: server) else { return }
+        guard server.tellsClientHost, let resolver = worker.resolver(for: server) else { return }
         let lookup = ClientNameLookup(
             of: identity.address, by: resolver, within: server.resolverTimeout, log: log, context: context, waking: waiter)
         clientNameLookup = lookup
@@ -130,7 +130,7 @@ extension Session {
             // Whoever has said more before it ended its sending may still be there for the answers.
             func isGone() -> Bool {
                 guard client.hasHungUp, client.input.isEmpty else { return false }
-                if client.canRead { client.read(through: worker.buffer, limit: server.mailProtocol.clientBufferSize) }
+                if client.canRead { client.read(through: worker.buffer, limit: server.clientBufferSize) }
                 return client.isBroken || client.isAtEnd && client.input.isEmpty
             }
             try await wait { lookup.hostName != nil || isGone() }

@@ -20,13 +20,12 @@ extension Session {
         let (upstream, address) = try await connect(
             to: destination.upstream, peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
         let name = destination.upstream.name
-        let facts = clientFacts
-        if server.proxy.header != .none { try await sendProxyHeader(of: facts, to: upstream) }
+        if server.proxy.header != .none { try await sendProxyHeader(of: clientFacts, to: upstream) }
         if destination.security == .on { try await handshake(over: upstream, to: address, as: name) }
         var dialogue = dialogue.makeUpstreamDialogue(
             with: destination.credentials,
             to: UpstreamTerms(
-                client: facts, upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS))
+                client: clientFacts, upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS))
         while true {
             context.activity = dialogue.activity
             let step = upstream.input.withSpan { dialogue.receive($0) }

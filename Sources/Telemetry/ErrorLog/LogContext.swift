@@ -4,8 +4,8 @@ package import Kernel
 package struct LogContext: Sendable {
     /// The session's number, unique over all workers.
     package let connection: UInt64
-    /// What the session is doing: ` while …`; empty where nginx says nothing.
-    package var activity: String
+    /// What the session is doing: ` while …`; nil where nginx says nothing.
+    package var activity: StaticString?
     /// The client's address without port.
     package var client: String
     package var usesStartTLS = false
@@ -15,7 +15,7 @@ package struct LogContext: Sendable {
     /// Where it leads, as text only where it is told.
     package var upstream: SocketAddress?
 
-    package init(connection: UInt64, client: String, server: String, activity: String = "") {
+    package init(connection: UInt64, client: String, server: String, activity: StaticString? = nil) {
         self.connection = connection
         self.client = client
         self.server = server
@@ -29,7 +29,7 @@ package struct LogContext: Sendable {
 
     var text: String {
         if client.isEmpty { return "" }
-        var text = activity.isEmpty ? "" : " while \(activity)"
+        var text = activity.map { " while \($0)" } ?? ""
         text += ", client: \(client)\(usesStartTLS ? " using starttls" : ""), server: \(server)"
         if let login = self[.login] { text += ", login: \"\(login)\"" }
         if let upstream = self[.upstream] { text += ", upstream: \(upstream)" }
@@ -45,7 +45,7 @@ package struct LogContext: Sendable {
     subscript(_ property: Property) -> String? {
         if client.isEmpty { return nil }
         return switch property {
-        case .action: activity.isEmpty ? nil : activity
+        case .action: activity?.description
         case .client: client
         case .server: server
         case .starttls: usesStartTLS ? "true" : nil

@@ -36,6 +36,25 @@ import Testing
         }
     }
 
+    @Test func `a timer that is ended lets go of what its action holds, and does not fire`() throws {
+        final class Owner {
+            var hasHeard = false
+        }
+        try onLoop {
+            weak var gone: Owner?
+            let timer = LoopTimer()
+            do {
+                let owner = Owner()
+                gone = owner
+                timer.action = { owner.hasHeard = true }
+            }
+            timer.start(after: .zero)
+            #expect(gone != nil)
+            timer.end()
+            #expect(gone == nil && !timer.isRunning)
+        }
+    }
+
     /// Microseconds at which each of three timers is started, and started anew without a pause between.
     @Test(arguments: [
         ([[100], [500, 1500], [1000]], [0, 2, 1]),

@@ -131,12 +131,12 @@ private func hold(
     ])
     func `a log line says what is being done`(_ credentials: Credentials, _ said: String, _ after: [String]) {
         var dialogue = upstream(credentials)
-        var activities = [dialogue.activity]
+        var activities = ["\(dialogue.activity)"]
         var input = Array(said.utf8)
         while !input.isEmpty {
             let bytes = input
             input.removeFirst(dialogue.receive(bytes.span).byteCount)
-            activities.append(dialogue.activity)
+            activities.append("\(dialogue.activity)")
         }
         #expect(activities == ["reading response from upstream"] + after)
     }

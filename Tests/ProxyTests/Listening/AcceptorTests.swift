@@ -70,6 +70,21 @@ import Testing
         }
     }
 
+    @Test func `a session that ends is freed, and with the last of them their worker`() throws {
+        try onLoop {
+            weak var gone: WorkerServices?
+            do {
+                let bench = try Bench(room: 4)
+                gone = bench.worker
+                let client = try bench.connect()
+                try runLoop { client.heard.hasPrefix("+OK") }
+                try bench.close()
+            }
+            try takeTurn()
+            #expect(gone == nil)
+        }
+    }
+
     @Test(arguments: [false, true])
     func `who connects is greeted, one or many at a time`(_ acceptsMany: Bool) throws {
         try onLoop {
