@@ -25,16 +25,12 @@ struct HTTPText: ~Escapable {
         bytes.count == text.utf8CodeUnitCount && hasPrefix(text)
     }
 
-    func hasPrefix(_ text: StaticString) -> Bool {
-        guard bytes.count >= text.utf8CodeUnitCount else { return false }
-        // Unsafe as all pointers are; a static string is there for ever, and has so many bytes.
-        return (0..<text.utf8CodeUnitCount).allSatisfy { unsafe bytes[$0] == text.utf8Start[$0] }
-    }
+    func hasPrefix(_ text: StaticString) -> Bool { bytes.hasBytes(text) }
 
     /// - Parameter word: in small letters.
     func isWord(_ word: StaticString) -> Bool {
         guard bytes.count == word.utf8CodeUnitCount else { return false }
-        // Unsafe as in `hasPrefix`.
+        // Unsafe as all pointers are; a literal's bytes are always there.
         return bytes.indices.allSatisfy { index in
             let letter = unsafe word.utf8Start[index]
             return bytes[index] == letter || bytes[index].lowercased == letter
