@@ -157,14 +157,19 @@ import Telemetry
     @inline(__always) private func converse() async throws(SessionFailure) -> Credentials {
         while true {
             if client.input.isEmpty { try await listen() }
-            var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
-            if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
-                step = client.input.withSpan { dialogue.receiveTooLong($0) }
-            }
-            client.consume(step.byteCount)
-            if let note = step.note { log.write(.info, note, context: context) }
-            if let credentials = try await perform(step.action) { return credentials }
+            if let credentials = try await perform(decide()) { return credentials }
         }
+    }
+
+    /// What the dialogue makes of what the client has said.
+    private func decide() -> ClientAction {
+        var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
+        if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
+            step = client.input.withSpan { dialogue.receiveTooLong($0) }
+        }
+        client.consume(step.byteCount)
+        if let note = step.note { log.write(.info, note, context: context) }
+        return step.action
     }
 
     /// Turns a decision of the dialogue into input and output.
@@ -248,9 +253,7 @@ import Telemetry
     private func end(after failure: SessionFailure) {
         deadline.end()
         clientNameLookup?.cancel()
-        if let record = failure.record {
-            log.write(record.level, record.message, reason: record.reason, context: context)
-        }
+        note(failure)
         let farewell = failure.farewell(in: dialogue)
         // In a handshake nothing can be said but TLS's own alert, which is on its way, and nothing at all before
         // it. A client that has ended TLS hears that we have too.
@@ -265,6 +268,12 @@ import Telemetry
         closeUpstream()
         places.giveBack()
         worker.remove(self)
+    }
+
+    /// Says in the log what has gone wrong.
+    func note(_ failure: SessionFailure) {
+        guard let record = failure.record else { return }
+        log.write(record.level, record.message, reason: record.reason, context: context)
     }
 
     func closeUpstream() {
@@ -304,8 +313,8 @@ import Telemetry
         }
     }
 
-    /// Waits for some time, or until something is so.
-    func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
+    /// Waits for some time, or until something is so. Hardly any session does, so none has room for it in its frames.
+    @inline(never) func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
         guard duration > .zero else { return }
         let timer = LoopTimer { [waiter] in waiter.wake() }
         timer.start(after: duration)
