@@ -309,7 +309,8 @@ import Telemetry
         while true {
             if let interruption { throw interruption }
             if isSo() { return }
-            await waiter.sleep()
+            // `waiter.sleep()` cannot be inlined. Unsafe as whatever must be resumed once, which the waiter does.
+            unsafe await withUnsafeContinuation { unsafe waiter.resumeWhenWoken($0) }
         }
     }
 
