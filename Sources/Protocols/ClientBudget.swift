@@ -21,8 +21,8 @@ struct ClientBudget: Sendable {
 
     /// Counts what was read: an unreadable line as an error, any other as a command.
     /// - Parameter invalid: the protocol's reply to a line that it does not know.
-    mutating func admit<Unit>(_ parsed: Parsed<Unit>, invalid: [UInt8]) -> Admission<Unit> {
-        switch parsed {
+    mutating func admit<Unit>(_ parsed: consuming Parsed<Unit>, invalid: [UInt8]) -> Admission<Unit> {
+        switch consume parsed {
         case .incomplete:
             return .awaitInput
         case .invalid(_, let byteCount):

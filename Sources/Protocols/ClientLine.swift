@@ -2,47 +2,81 @@
 /// section 2). A CR that no LF follows makes it unreadable.
 extension Line {
     /// Where the words are, in a line that has no more than `limit` of them.
-    func words(of bytes: Span<UInt8>, atMost limit: Int) throws(ParseFault) -> [Range<Int>] {
-        var words: [Range<Int>] = []
-        words.reserveCapacity(4)
-        var start = content.lowerBound
-        for index in content.lowerBound...content.upperBound {
-            let isInside = index < content.upperBound
-            if isInside && bytes[index] == .carriageReturn { throw .lineEnd }
-            if isInside && bytes[index] != .space { continue }
-            if start < index {
-                if words.count == limit { throw .tooManyArguments }
-                words.append(start..<index)
-            }
-            start = index + 1
+    func words(of bytes: Span<UInt8>, atMost limit: Int) throws(ParseFault) -> LineWords {
+        try refuseReturns(in: bytes)
+        var words = LineWords()
+        var rest = content
+        while let word = bytes.firstWord(in: rest) {
+            if words.count == limit { throw .tooManyArguments }
+            words.append(word)
+            rest = word.upperBound..<content.upperBound
         }
         return words
     }
 
-    /// Commands have no more letters, so a longer word is none.
-    private static let longestVerb = 8
-
-    /// The command word, which begins in the first column, in capitals.
-    func verb(of bytes: Span<UInt8>) throws(ParseFault) -> String {
-        var letters: [UInt8] = []
-        letters.reserveCapacity(Self.longestVerb)
-        for index in content {
-            let byte = bytes[index]
-            if byte == .space { break }
-            if letters.count == Self.longestVerb || !byte.isLetter { throw .command }
-            letters.append(byte.uppercased)
-        }
-        return String(decoding: letters, as: UTF8.self)
+    /// The command word, which begins in the first column.
+    func verb(of bytes: Span<UInt8>) throws(ParseFault) -> CommandWord {
+        guard let verb = CommandWord(bytes.extracting(content.lowerBound..<verbEnd(in: bytes))) else { throw .command }
+        return verb
     }
 
     /// Everything from the first byte behind the command word that is no space: the one argument of
     /// POP3's USER and PASS, its inner and trailing spaces included. Nil where there is none.
-    func rest(of bytes: Span<UInt8>, after verb: String) throws(ParseFault) -> Range<Int>? {
-        for index in content where bytes[index] == .carriageReturn { throw .lineEnd }
-        var start = content.lowerBound + verb.utf8.count
+    func rest(of bytes: Span<UInt8>) throws(ParseFault) -> Range<Int>? {
+        try refuseReturns(in: bytes)
+        var start = verbEnd(in: bytes)
         while start < content.upperBound, bytes[start] == .space { start += 1 }
         return start < content.upperBound ? start..<content.upperBound : nil
     }
+
+    private func verbEnd(in bytes: Span<UInt8>) -> Int { bytes.firstIndex(of: .space, in: content) ?? content.upperBound }
+
+    private func refuseReturns(in bytes: Span<UInt8>) throws(ParseFault) {
+        if bytes.firstIndex(of: .carriageReturn, in: content) != nil { throw .lineEnd }
+    }
+}
+
+/// Where the words of a line are, kept without asking for memory.
+struct LineWords {
+    private(set) var count = 0
+    /// As many as a command of SMTP may have, which is the most.
+    private var places = InlineArray<12, Range<Int>>(repeating: 0..<0)
+
+    mutating func append(_ place: Range<Int>) {
+        places[count] = place
+        count += 1
+    }
+
+    subscript(_ index: Int) -> Range<Int> {
+        precondition(index < count)
+        return places[index]
+    }
+}
+
+/// The word that a command of POP3 or SMTP begins with, whatever the case of its letters. There are eight at most, and
+/// together they are one number.
+struct CommandWord: Equatable, ExpressibleByStringLiteral {
+    private static let maxLength = 8
+
+    private var letters: UInt64 = 0
+
+    /// Nil where these are not letters, or too many.
+    init?(_ bytes: Span<UInt8>) {
+        if bytes.count > Self.maxLength { return nil }
+        for index in bytes.indices {
+            guard bytes[index].isLetter else { return nil }
+            append(bytes[index].uppercased)
+        }
+    }
+
+    /// - Parameter word: capitals.
+    init(stringLiteral word: StaticString) {
+        precondition(word.utf8CodeUnitCount <= Self.maxLength)
+        // Unsafe as all pointers are; a literal's bytes are always there.
+        for index in 0..<word.utf8CodeUnitCount { append(unsafe word.utf8Start[index]) }
+    }
+
+    private mutating func append(_ letter: UInt8) { letters = letters << 8 | UInt64(letter) }
 }
 
 /// What a client answers to a challenge: only the first word of the line counts
@@ -54,10 +88,8 @@ enum ResponseLine {
         guard let line = bytes.line() else { return .incomplete }
         do throws(ParseFault) {
             let words = try line.words(of: bytes, atMost: limit)
-            guard let first = words.first, first.lowerBound == 0 else {
-                return .complete(Secret(), byteCount: line.end)
-            }
-            return .complete(Secret(bytes.extracting(first)), byteCount: line.end)
+            let isFirst = words.count > 0 && words[0].lowerBound == 0
+            return .complete(isFirst ? Secret(bytes.extracting(words[0])) : Secret(), byteCount: line.end)
         } catch {
             return .invalid(error, byteCount: line.end)
         }

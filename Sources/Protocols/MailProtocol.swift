@@ -1,8 +1,9 @@
 package import Configuration
 
 /// A mail protocol with the settings of one server block: it makes the two dialogues of each session.
-/// Built once per server block, so capability lines and the like are composed here, not per session.
-package protocol MailProtocol: Sendable {
+/// Built once per server block, so capability lines and the like are composed here, not per session;
+/// and one object, because it would be much to copy for each.
+package protocol MailProtocol: AnyObject, Sendable {
     /// The word of the `protocol` directive, and of `Auth-Protocol`: `imap`, `pop3`, `smtp`.
     static var name: String { get }
     /// The ports that imply the protocol where no `protocol` directive does (`mail-directives.md`, section 3).

@@ -65,6 +65,19 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         words.withUTF8Buffer { unsafe append($0) }
     }
 
+    /// Appends what the body writes, which is so many bytes at most.
+    mutating func append<Result>(atMost byteCount: Int, writing body: (inout OutputSpan<UInt8>) -> Result) -> Result {
+        makeRoom(for: byteCount)
+        // Unsafe as all pointers are; there is room for so many bytes behind the last, and they are nobody else's.
+        return unsafe storage.withUnsafeMutablePointers { (extent, bytes) in
+            let room = unsafe UnsafeMutableBufferPointer(start: bytes + extent.pointee.count, count: byteCount)
+            var output = unsafe OutputSpan(buffer: room, initializedCount: 0)
+            let result = body(&output)
+            unsafe extent.pointee.count += output.finalize(for: room)
+            return result
+        }
+    }
+
     private mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
         guard let first = source.baseAddress else { return }
         makeRoom(for: source.count)

@@ -4,14 +4,14 @@
 enum UpstreamLine {
     /// A command of ours and its argument, with CR LF behind; nil where the argument holds CR, LF or NUL.
     static func build(_ command: String, _ argument: Span<UInt8>) -> Secret? {
-        var line = Secret(capacity: command.utf8.count + argument.count + 2)
-        line.append(command.utf8)
         for index in argument.indices {
             let byte = argument[index]
             if byte == .carriageReturn || byte == .lineFeed || byte == 0 { return nil }
         }
+        var line = Secret(capacity: command.utf8.count + argument.count + 2)
+        line.append(command.utf8)
         line.append(argument)
-        line.append("\r\n".utf8)
+        line.append("\r\n")
         return line
     }
 }

@@ -178,7 +178,7 @@ import Telemetry
         case .awaitInput:
             try await listen()
         case .reply(let reply):
-            client.enqueue(reply)
+            if client.input.isEmpty { client.say(reply.span) } else { client.enqueue(reply) }
             if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
         case .adopt(let claim, let reply):
             try await adopt(claim)

@@ -1,5 +1,6 @@
-import Protocols
 import Testing
+
+@testable import Protocols
 
 /// What tests may do with a secret, and nobody else.
 extension Secret {
@@ -33,6 +34,21 @@ extension Secret {
         #expect(atOnce == oneByOne && atOnce == Secret(bytes))
         #expect(asWords.bytes == bytes + bytes)
         #expect(oneByOne.count == count && oneByOne.isEmpty == (count == 0))
+    }
+
+    @Test(arguments: [0, 1, 32, 33, 1000])
+    func `what is written in place stands behind what was there, as far as it was written`(_ count: Int) {
+        var secret = Secret(Self.text)
+        let copy = secret
+        let written = secret.append(atMost: count) { output in
+            for byte in 0..<count / 2 { output.append(UInt8(truncatingIfNeeded: byte)) }
+            return output.count
+        }
+        #expect(written == count / 2)
+        #expect(secret.bytes == Self.text + (0..<count / 2).map { UInt8(truncatingIfNeeded: $0) })
+        secret.append(Self.text)
+        #expect(secret.bytes.suffix(Self.text.count) == Self.text[...])
+        #expect(copy.bytes == Self.text)
     }
 
     @Test func `a copy does not see what is appended to the other`() {

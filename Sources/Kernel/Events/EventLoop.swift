@@ -4,12 +4,7 @@ import Glibc
 /// Everything in a process that is not a pure function happens on this actor, whose executor is the
 /// process's one loop, on its one thread.
 @globalActor package actor LoopActor {
-    /// Said to be the same at each call: only so does the optimiser see that a function which goes on behind an await
-    /// that has not waited, or one that is inlined, is where it was, and spares it the way there.
-    package static var shared: LoopActor {
-        @inline(never) @_effects(readnone) get { instance }
-    }
-    private static let instance = LoopActor()
+    package static let shared = LoopActor()
     nonisolated package static let loop = EventLoop()
     /// Kept, since it is asked for around each call of an async function.
     nonisolated package let unownedExecutor = loop.asUnownedSerialExecutor()

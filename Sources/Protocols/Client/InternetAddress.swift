@@ -99,7 +99,7 @@ extension InternetAddress {
     /// As people write it: `192.0.2.1`, `2001:db8::1`, `::ffff:192.0.2.1`.
     package var text: [UInt8] {
         switch self {
-        case .ipv4(let bits): Array(Self.dotted(bits).utf8)
+        case .ipv4(let bits): Self.dotted(bits)
         case .ipv6(let high, let low): Array(Self.text(Self.groups(high) + Self.groups(low)).utf8)
         }
     }
@@ -111,8 +111,14 @@ extension InternetAddress {
 
     package var isIPv6: Bool { if case .ipv6 = self { true } else { false } }
 
-    private static func dotted(_ bits: UInt32) -> String {
-        "\(bits >> 24).\(bits >> 16 & 0xFF).\(bits >> 8 & 0xFF).\(bits & 0xFF)"
+    private static func dotted(_ bits: UInt32) -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(15)
+        for shift in stride(from: 24, through: 0, by: -8) {
+            if !text.isEmpty { text.append(.dot) }
+            text.append(decimal: UInt(bits >> UInt32(shift) & 0xFF))
+        }
+        return text
     }
 
     private static func groups(_ half: UInt64) -> [UInt16] {
@@ -123,7 +129,7 @@ extension InternetAddress {
     private static func text(_ groups: [UInt16]) -> String {
         let gap = longestRowOfZeros(in: groups)
         let holdsIPv4 = gap == 0..<5 && groups[5] == 0xFFFF || gap == 0..<6
-        let tail = holdsIPv4 ? [dotted(UInt32(groups[6]) << 16 | UInt32(groups[7]))] : []
+        let tail = holdsIPv4 ? [String(decoding: dotted(UInt32(groups[6]) << 16 | UInt32(groups[7])), as: UTF8.self)] : []
         let words = groups.map { String($0, radix: 16) }
         let end = holdsIPv4 ? 6 : 8
         guard let gap else { return words.joined(separator: ":") }

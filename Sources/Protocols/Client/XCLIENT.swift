@@ -5,9 +5,12 @@ package enum XClientAttribute: Int, Sendable, CaseIterable {
     case address, login, name, port, proto, helo, destinationAddress, destinationPort, hopsLeft, session, forwarded
 
     /// The attribute of this name, in any case of letters.
-    package init?(_ name: [UInt8]) {
-        guard let found = Self.allCases.first(where: { name.span.isKeyword($0.word, in: name.indices) }) else { return nil }
-        self = found
+    package init?(_ name: Span<UInt8>) {
+        for attribute in Self.allCases where name.isKeyword(attribute.word, in: name.indices) {
+            self = attribute
+            return
+        }
+        return nil
     }
 
     /// What it is called in the command.
@@ -66,7 +69,7 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, text) = try Self.split(word)
-            guard let attribute = XClientAttribute(name), known.contains(attribute) else { throw .unknownAttribute }
+            guard let attribute = XClientAttribute(name.span), known.contains(attribute) else { throw .unknownAttribute }
             guard let value = XText.decode(text), !value.isEmpty else { throw .value }
             self[attribute] = value
         }
@@ -77,7 +80,7 @@ extension XClientAttributes {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, value) = try Self.split(word)
-            if let attribute = XClientAttribute(name) { self[attribute] = value }
+            if let attribute = XClientAttribute(name.span) { self[attribute] = value }
         }
     }
 
@@ -151,17 +154,24 @@ extension XClientAttribute {
 }
 
 extension XClientAttributes {
-    /// The words of SMTP, in so many commands as their length asks for. The address is in the last one: who has said it
-    /// is a stranger (XCLIENT_README, note 1).
-    package var smtpCommands: [[UInt8]] {
+    /// The commands of SMTP that say these attributes, so many as their length asks for. The address is in the last one:
+    /// who has said it is a stranger (XCLIENT_README, note 1).
+    /// - Parameter value: what is said of an attribute; nil where that is nothing.
+    package static func smtpCommands(
+        of attributes: [XClientAttribute], saying value: (XClientAttribute) -> [UInt8]?
+    ) -> [[UInt8]] {
         var commands: [[UInt8]] = []
         var command: [UInt8] = []
-        for attribute in XClientAttribute.allCases {
-            guard let value = said(attribute) else { continue }
+        command.reserveCapacity(maxCommandByteCount)
+        for attribute in XClientAttribute.allCases where attributes.contains(attribute) {
+            guard let value = value(attribute) else { continue }
             let (name, text) = (attribute.word.utf8, XText.encode(value))
-            let isFull = command.count + name.count + text.count + 2 > Self.maxCommandByteCount
-            if isFull && !command.isEmpty { commands.append(command) }
-            if isFull || command.isEmpty { command = Array("XCLIENT".utf8) }
+            let isFull = command.count + name.count + text.count + 2 > maxCommandByteCount
+            if isFull && !command.isEmpty {
+                commands.append(command)
+                command.removeAll(keepingCapacity: true)
+            }
+            if command.isEmpty { command.append(contentsOf: "XCLIENT".utf8) }
             command.append(.space)
             command.append(contentsOf: name)
             command.append(.equalsSign)

@@ -65,9 +65,24 @@ package struct Line: Equatable, Sendable {
 /// parsers get them from here, and never from what a peer announced.
 extension Span where Element == UInt8 {
     /// The first place of a byte from `start` on.
-    package func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? {
-        var index = start
-        while index < count {
+    package func firstIndex(of byte: UInt8, from start: Int = 0) -> Int? { firstIndex(of: byte, in: start..<Swift.max(start, count)) }
+
+    /// The first place of a byte in a range. Eight are looked at together: most of what a parser does is to look for
+    /// the end of something.
+    package func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var index = range.lowerBound
+        let lastEight = range.upperBound - 8
+        while index <= lastEight {
+            // Unsafe where not every row of bits is a value of the type; the place is checked to be among the bytes.
+            let bytes = unsafe UInt64(littleEndian: self.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            // What equals the byte is zero now, and to take one from each sets the high bit of the first that is.
+            let difference = bytes ^ ones &* UInt64(byte)
+            let found = (difference &- ones) & ~difference & ones << 7
+            if found != 0 { return index + found.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < range.upperBound {
             if self[index] == byte { return index }
             index += 1
         }
@@ -80,6 +95,14 @@ extension Span where Element == UInt8 {
         guard let lineFeed = firstIndex(of: .lineFeed, from: start) else { return nil }
         let hasReturn = lineFeed > start && self[lineFeed - 1] == .carriageReturn
         return Line(content: start..<(hasReturn ? lineFeed - 1 : lineFeed), end: lineFeed + 1)
+    }
+
+    /// The first word of a range, where spaces part words. Nil where there is none.
+    package func firstWord(in range: Range<Int>) -> Range<Int>? {
+        var start = range.lowerBound
+        while start < range.upperBound, self[start] == .space { start += 1 }
+        if start == range.upperBound { return nil }
+        return start..<(firstIndex(of: .space, in: start..<range.upperBound) ?? range.upperBound)
     }
 
     /// A copy of bytes that are no secret. What may be a password is copied into a `Secret`.
@@ -97,12 +120,17 @@ extension Span where Element == UInt8 {
 
     /// Whether that keyword, in any case of letters, stands at `start`, whatever follows it.
     package func hasKeyword(_ keyword: String, at start: Int = 0) -> Bool {
-        guard start >= 0, start <= count, count - start >= keyword.utf8.count else { return false }
-        var index = start
-        for letter in keyword.utf8 {
-            if self[index].lowercased != letter.lowercased { return false }
-            index += 1
-        }
+        let letters = keyword.utf8.span
+        guard start >= 0, start <= count, count - start >= letters.count else { return false }
+        for index in letters.indices where self[start + index].lowercased != letters[index].lowercased { return false }
+        return true
+    }
+
+    /// Whether the bytes begin with exactly these.
+    package func hasBytes(_ wanted: StaticString) -> Bool {
+        guard count >= wanted.utf8CodeUnitCount else { return false }
+        // Unsafe as all pointers are; a literal's bytes are always there.
+        for index in 0..<wanted.utf8CodeUnitCount where unsafe self[index] != wanted.utf8Start[index] { return false }
         return true
     }
 
@@ -124,5 +152,18 @@ extension Span where Element == UInt8 {
             value = sum
         }
         return value
+    }
+}
+
+extension [UInt8] {
+    /// Appends a copy of bytes that are no secret.
+    mutating func append(_ bytes: Span<UInt8>) {
+        unsafe bytes.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+    }
+
+    /// Appends a number as people write it.
+    mutating func append(decimal number: UInt) {
+        if number > 9 { append(decimal: number / 10) }
+        append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 }

@@ -1,24 +1,20 @@
 /// Base64 (RFC 4648, section 4), read with nginx's leniency (`mail-imap.md`, section 6).
 package enum Base64 {
-    private static let alphabet = Array(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
     /// The bytes as base64, padded.
     package static func encode(_ bytes: [UInt8]) -> [UInt8] {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        forEachDigit(of: bytes.span) { text.append($0) }
-        return text
+        [UInt8](capacity: encodedByteCount(bytes.count)) { write(bytes.span, to: &$0) }
     }
 
     /// Of a secret, base64 is one too.
     package static func encode(_ secret: Secret) -> Secret {
-        var text = Secret()
-        forEachDigit(of: secret.span) { text.append($0) }
+        var text = Secret(capacity: encodedByteCount(secret.count))
+        text.append(atMost: encodedByteCount(secret.count)) { write(secret.span, to: &$0) }
         return text
     }
 
-    private static func forEachDigit(of bytes: Span<UInt8>, _ write: (UInt8) -> Void) {
+    private static func encodedByteCount(_ byteCount: Int) -> Int { (byteCount + 2) / 3 * 4 }
+
+    private static func write(_ bytes: Span<UInt8>, to text: inout OutputSpan<UInt8>) {
         var index = 0
         while index < bytes.count {
             let length = min(3, bytes.count - index)
@@ -26,9 +22,8 @@ package enum Base64 {
             for offset in 0..<3 {
                 group = group << 8 | (offset < length ? UInt32(bytes[index + offset]) : 0)
             }
-            for digit in 0..<4 {
-                let value = Int(group >> UInt32(18 - 6 * digit)) & 0x3F
-                write(digit <= length ? alphabet[value] : .equalsSign)
+            for place in 0..<4 {
+                text.append(place <= length ? digit(group >> UInt32(18 - 6 * place) & 0x3F) : .equalsSign)
             }
             index += length
         }
@@ -40,14 +35,29 @@ package enum Base64 {
     package static func decode(_ text: Span<UInt8>) -> Secret? {
         let end = text.firstIndex(of: .equalsSign) ?? text.count
         if end % 4 == 1 { return nil }
-        var bytes = Secret()
-        var group: UInt32 = 0
-        for index in 0..<end {
-            guard let value = digitValue(text[index]) else { return nil }
-            group = group << 6 | value
-            if index % 4 > 0 { bytes.append(UInt8(truncatingIfNeeded: group >> UInt32(6 - index % 4 * 2))) }
+        let byteCount = end * 3 / 4
+        var bytes = Secret(capacity: byteCount)
+        let isWhole = bytes.append(atMost: byteCount) { bytes in
+            var group: UInt32 = 0
+            for index in 0..<end {
+                guard let value = digitValue(text[index]) else { return false }
+                group = group << 6 | value
+                if index % 4 > 0 { bytes.append(UInt8(truncatingIfNeeded: group >> UInt32(6 - index % 4 * 2))) }
+            }
+            return true
         }
-        return bytes
+        return isWhole ? bytes : nil
+    }
+
+    private static func digit(_ value: UInt32) -> UInt8 {
+        let value = UInt8(truncatingIfNeeded: value)
+        return switch value {
+        case 0..<26: UInt8(ascii: "A") + value
+        case 26..<52: UInt8(ascii: "a") + (value - 26)
+        case 52..<62: UInt8(ascii: "0") + (value - 52)
+        case 62: .plus
+        default: UInt8(ascii: "/")
+        }
     }
 
     private static func digitValue(_ byte: UInt8) -> UInt32? {

@@ -1,7 +1,7 @@
 package import Configuration
 
 /// IMAP with the settings of one server block (`mail-imap.md`).
-package struct IMAP: MailProtocol {
+package final class IMAP: MailProtocol {
     package static let name = "imap"
     package static let wellKnownPorts: [UInt16] = [143, 993]
     package static let implicitTLSPort: UInt16 = 993

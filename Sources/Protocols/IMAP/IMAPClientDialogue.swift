@@ -190,17 +190,15 @@ extension IMAPClientDialogue {
         guard let mechanism = command.arguments.first, command.arguments.count <= 2 else {
             return refuseCommand(command.tag)
         }
-        let (outcome, exchange) = SASLExchange.begin(
-            mechanism.span, enabled: server.auth,
-            initialResponse: command.arguments.dropFirst().first, salt: salt)
-        return follow(outcome, of: exchange, tag: command.tag)
+        let outcome = SASLExchange.begin(
+            mechanism.span, enabled: server.auth, initialResponse: command.arguments.dropFirst().first, salt: salt)
+        return follow(outcome, tag: command.tag)
     }
 
     private mutating func take(_ response: Secret) -> Decision {
         switch state {
-        case .negotiating(let tag, var exchange):
-            let outcome = exchange.receive(response.span)
-            return follow(outcome, of: exchange, tag: tag)
+        case .negotiating(let tag, let exchange):
+            return follow(exchange.receive(response.span), tag: tag)
         case .explaining(let tag, let refusal):
             state = .idle
             return (refusal.end(on: response.span, invalid: IMAPReply.invalidCommand(tag)), nil)
@@ -209,19 +207,15 @@ extension IMAPClientDialogue {
         }
     }
 
-    private mutating func follow(
-        _ outcome: SASLExchange.Outcome, of exchange: SASLExchange?, tag: [UInt8]
-    ) -> Decision {
-        switch (outcome, exchange) {
-        case (.challenge(let challenge), let exchange?):
+    private mutating func follow(_ outcome: SASLExchange.Outcome, tag: [UInt8]) -> Decision {
+        switch outcome {
+        case .challenge(let challenge, let exchange):
             state = .negotiating(tag: tag, exchange)
             return (.reply(IMAPReply.continuation(challenge)), nil)
-        case (.credentials(let credentials), _):
+        case .credentials(let credentials):
             return authenticate(tag, credentials)
-        case (.failed(let note), _):
+        case .failed(let note):
             return refuseCommand(tag, note: note)
-        case (.challenge, nil):
-            return refuseCommand(tag)
         }
     }
 

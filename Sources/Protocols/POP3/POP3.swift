@@ -1,7 +1,7 @@
 package import Configuration
 
 /// POP3 with the settings of one server block (`mail-pop3.md`).
-package struct POP3: MailProtocol {
+package final class POP3: MailProtocol {
     package static let name = "pop3"
     package static let wellKnownPorts: [UInt16] = [110, 995]
     package static let implicitTLSPort: UInt16 = 995
@@ -10,6 +10,9 @@ package struct POP3: MailProtocol {
     let policy: DialoguePolicy
     /// The words of `pop3_auth`.
     let auth: [String]
+    /// APOP is no SASL mechanism, but has a word in `pop3_auth`.
+    let acceptsAPOP: Bool
+    package let usesChallenge: Bool
     /// The answers to CAPA, and to AUTH without an argument.
     let capabilities: POP3CapabilityLists
     let mechanismList: [UInt8]
@@ -19,6 +22,8 @@ package struct POP3: MailProtocol {
         let settings = settings[POP3Settings.self]
         // `pop3_auth plain` shows LOGIN too, which has no word of its own there.
         auth = settings.auth + (settings.auth.contains(Plain.keyword) ? [Login.keyword] : [])
+        acceptsAPOP = auth.contains(AuthMethod.apop.rawValue)
+        usesChallenge = acceptsAPOP || auth.contains(CRAMMD5.keyword)
         let mechanisms = enabledMechanisms(auth).map { $0.name }
         capabilities = POP3CapabilityLists(settings.capabilities, mechanisms: mechanisms, startTLS: policy.startTLS)
         mechanismList = POP3Reply.list("+OK methods supported:", mechanisms.map { Array($0.utf8) })
@@ -27,16 +32,12 @@ package struct POP3: MailProtocol {
     /// A fixed buffer of a page: SASL responses and tokens do not fit into nginx's 128 bytes.
     package var clientBufferSize: Int { 4096 }
     package var greetingDelay: Duration? { nil }
-    package var usesChallenge: Bool { acceptsAPOP || auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { false }
     package var mayTrustProxy: Bool { false }
     package var needsAuthServer: [String] {
         let mechanisms = enabledMechanisms(auth).filter { $0.needsAuthServer }.map { $0.keyword }
         return ((acceptsAPOP ? [AuthMethod.apop.rawValue] : []) + mechanisms).map { "pop3_auth \($0)" }
     }
-
-    /// APOP is no SASL mechanism, but has a word in `pop3_auth`.
-    var acceptsAPOP: Bool { auth.contains(AuthMethod.apop.rawValue) }
 
     package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
         POP3ClientDialogue(of: self, start)

@@ -10,12 +10,6 @@ package struct POP3ClientDialogue: ClientDialogue {
         case explaining(OAuthRefusal)
     }
 
-    /// What a client says, by what was to come.
-    private enum Input {
-        case command(POP3Command)
-        case response(Secret)
-    }
-
     private typealias Decision = (action: ClientAction, note: String?)
 
     private let server: POP3
@@ -36,20 +30,28 @@ package struct POP3ClientDialogue: ClientDialogue {
     }
 
     package func greeting(overTLS: Bool) -> [UInt8] {
-        let challenge = server.usesChallenge ? [.space] + salt : []
-        let offer = mayClaim ? POP3Reply.claimOffer : []
-        return Array("+OK ".utf8) + offer + Array("POP3 ready".utf8) + challenge + [.carriageReturn, .lineFeed]
+        mayClaim || !salt.isEmpty ? POP3Reply.greeting(offersXCLIENT: mayClaim, challenge: salt) : POP3Reply.greeting
     }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
-        switch budget.admit(parse(input), invalid: POP3Reply.invalidCommand) {
+        if expectsResponse {
+            return admit(ResponseLine.parse(input, words: POP3Command.maxArguments)) { dialogue, response in
+                dialogue.take(response)
+            }
+        }
+        return admit(parse(input)) { dialogue, command in dialogue.perform(command, overTLS: overTLS) }
+    }
+
+    /// Counts a line, and lets it be decided upon while there are few enough.
+    private mutating func admit<Unit>(_ parsed: consuming Parsed<Unit>, then decide: (inout Self, Unit) -> Decision) -> ClientStep {
+        switch budget.admit(parsed, invalid: POP3Reply.invalidCommand) {
         case .awaitInput:
             return ClientStep(byteCount: 0, .awaitInput)
         case .turnedAway(let step):
             state = .idle
             return step
-        case .admitted(let input, let byteCount):
-            let decision = perform(input, overTLS: overTLS)
+        case .admitted(let unit, let byteCount):
+            let decision = decide(&self, unit)
             return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
         }
     }
@@ -90,25 +92,21 @@ package struct POP3ClientDialogue: ClientDialogue {
         }
     }
 
-    private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
-        if expectsResponse { return ResponseLine.parse(input, words: POP3Command.maxArguments).map(Input.response) }
+    private func parse(_ input: Span<UInt8>) -> Parsed<POP3Command> {
         let parsed = POP3Command.parse(input)
         // Nobody else is told that there is such a command.
         if case .complete(.xclient, let byteCount) = parsed, !mayClaim { return .invalid(.command, byteCount: byteCount) }
-        return parsed.map(Input.command)
+        return parsed
     }
 
-    private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
-        switch (state, input) {
-        case (.negotiating(var exchange), .response(let response)):
-            let outcome = exchange.receive(response.span)
-            return follow(outcome, of: exchange)
-        case (.explaining(let refusal), .response(let response)):
+    private mutating func take(_ response: Secret) -> Decision {
+        switch state {
+        case .negotiating(let exchange):
+            return follow(exchange.receive(response.span))
+        case .explaining(let refusal):
             state = .idle
             return (refusal.end(on: response.span, invalid: POP3Reply.invalidCommand), nil)
-        case (_, .command(let command)):
-            return perform(command, overTLS: overTLS)
-        case (_, .response):
+        case .idle, .named, .authenticating:
             return refuseCommand()
         }
     }
@@ -136,9 +134,7 @@ package struct POP3ClientDialogue: ClientDialogue {
         case (.idle, .listMechanisms):
             return (.reply(server.mechanismList), nil)
         case (.idle, .auth(let mechanism, let response)):
-            let (outcome, exchange) = SASLExchange.begin(
-                mechanism.span, enabled: server.auth, initialResponse: response, salt: salt)
-            return follow(outcome, of: exchange)
+            return follow(SASLExchange.begin(mechanism.span, enabled: server.auth, initialResponse: response, salt: salt))
         case (.idle, .stls) where server.policy.startTLS != .off && !overTLS:
             return (.startTLS(after: POP3Reply.success), nil)
         default:
@@ -146,17 +142,15 @@ package struct POP3ClientDialogue: ClientDialogue {
         }
     }
 
-    private mutating func follow(_ outcome: SASLExchange.Outcome, of exchange: SASLExchange?) -> Decision {
-        switch (outcome, exchange) {
-        case (.challenge(let challenge), let exchange?):
+    private mutating func follow(_ outcome: SASLExchange.Outcome) -> Decision {
+        switch outcome {
+        case .challenge(let challenge, let exchange):
             state = .negotiating(exchange)
             return (.reply(POP3Reply.continuation(challenge)), nil)
-        case (.credentials(let credentials), _):
+        case .credentials(let credentials):
             return authenticate(credentials)
-        case (.failed(let note), _):
+        case .failed(let note):
             return refuseCommand(note: note)
-        case (.challenge, nil):
-            return refuseCommand()
         }
     }
 

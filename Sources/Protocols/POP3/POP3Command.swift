@@ -32,28 +32,26 @@ package enum POP3Command: Equatable, Sendable {
         let verb = try line.verb(of: bytes)
         switch verb {
         case "USER":
-            guard let name = try line.rest(of: bytes, after: verb) else { return .misused }
+            guard let name = try line.rest(of: bytes) else { return .misused }
             return .user(bytes.bytes(in: name))
         case "PASS":
-            guard let password = try line.rest(of: bytes, after: verb) else { return .misused }
+            guard let password = try line.rest(of: bytes) else { return .misused }
             return .pass(Secret(bytes.extracting(password)))
         case "XCLIENT":
             let words = try line.words(of: bytes, atMost: 1 + maxAttributes)
-            return .xclient(words.dropFirst().map { bytes.bytes(in: $0) })
+            return .xclient((1..<words.count).map { bytes.bytes(in: words[$0]) })
         default:
-            let words = try line.words(of: bytes, atMost: 1 + maxArguments)
-            return try command(verb, with: words.dropFirst(), of: bytes)
+            return try command(verb, with: try line.words(of: bytes, atMost: 1 + maxArguments), of: bytes)
         }
     }
 
     /// Arguments are copied only into a command that keeps them: any of them may be a password.
     private static func command(
-        _ verb: String, with arguments: ArraySlice<Range<Int>>, of bytes: Span<UInt8>
+        _ verb: CommandWord, with words: LineWords, of bytes: Span<UInt8>
     ) throws(ParseFault) -> POP3Command {
-        func place(_ index: Int) -> Range<Int> { arguments[arguments.startIndex + index] }
-        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: place(index)) }
-        func secret(_ index: Int) -> Secret { Secret(bytes.extracting(place(index))) }
-        return switch (verb, arguments.count) {
+        func argument(_ index: Int) -> [UInt8] { bytes.bytes(in: words[1 + index]) }
+        func secret(_ index: Int) -> Secret { Secret(bytes.extracting(words[1 + index])) }
+        return switch (verb, words.count - 1) {
         case ("APOP", 2): .apop(user: argument(0), digest: secret(1))
         case ("AUTH", 0): .listMechanisms
         case ("AUTH", 1): .auth(mechanism: argument(0), initialResponse: nil)

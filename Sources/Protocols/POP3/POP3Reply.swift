@@ -13,21 +13,21 @@ package enum POP3Reply: Equatable, Sendable {
     /// invalid.
     package static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Reply> {
         guard let line = bytes.line() else { return .incomplete }
-        return .complete(reply(bytes.bytes(in: line.content)), byteCount: line.end)
+        return .complete(reply(bytes.extracting(line.content)), byteCount: line.end)
     }
 
-    private static func reply(_ text: [UInt8]) -> POP3Reply {
-        if text.starts(with: "+OK".utf8) { return .ok }
-        if text.starts(with: "-ERR".utf8) { return .error(isTemporary: isTemporary(text.dropFirst(4))) }
-        if text == [.plus] { return .challenge([]) }
-        if text.starts(with: "+ ".utf8) { return .challenge(Array(text.dropFirst(2))) }
+    private static func reply(_ text: Span<UInt8>) -> POP3Reply {
+        if text.hasBytes("+OK") { return .ok }
+        if text.hasBytes("-ERR") { return .error(isTemporary: isTemporary(text.bytes(in: 4..<text.count))) }
+        if text.count == 1, text.hasBytes("+") { return .challenge([]) }
+        if text.hasBytes("+ ") { return .challenge(text.bytes(in: 2..<text.count)) }
         return .other
     }
 
     /// Response codes of a mailbox or server that is not to be had right now, in small letters.
     private static let temporaryCodes = ["[sys/", "[in-use]", "[login-delay"]
 
-    private static func isTemporary(_ text: ArraySlice<UInt8>) -> Bool {
+    private static func isTemporary(_ text: [UInt8]) -> Bool {
         let code = text.drop { $0 == .space }.prefix(16).map(\.lowercased)
         return temporaryCodes.contains { code.starts(with: $0.utf8) }
     }
@@ -35,12 +35,20 @@ package enum POP3Reply: Equatable, Sendable {
 
 /// What we say to clients ourselves (`mail-pop3.md`, sections 3 and 7).
 extension POP3Reply {
+    static let greeting = line("+OK POP3 ready")
     static let success = line("+OK")
     static let invalidCommand = line("-ERR invalid command")
     /// Dovecot's words about XCLIENT, the first of which stand in a greeting.
     static let claimOffer = Array("[XCLIENT] ".utf8)
     static let adopted = line("+OK Updated")
     static let invalidClaim = line("-ERR Invalid parameters")
+
+    /// A greeting that says more: that the peer may use XCLIENT, and what APOP digests, which is empty where nothing does.
+    static func greeting(offersXCLIENT: Bool, challenge: [UInt8]) -> [UInt8] {
+        let offer = offersXCLIENT ? claimOffer : []
+        return Array("+OK ".utf8) + offer + Array("POP3 ready".utf8) + (challenge.isEmpty ? [] : [.space]) + challenge
+            + [.carriageReturn, .lineFeed]
+    }
 
     /// The reply to a login that was refused. Control bytes do not leave us.
     static func refusal(_ text: Refusal.Text) -> [UInt8] {

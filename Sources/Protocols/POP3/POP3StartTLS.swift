@@ -19,10 +19,10 @@ struct POP3StartTLS: StartTLSPrelude {
         guard case .complete(let reply, let byteCount) = POP3Reply.parse(input) else {
             return UpstreamStep(byteCount: 0, input.count > POP3UpstreamDialogue.maxLineLength ? .tooLong : .awaitInput)
         }
-        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.extracting(0..<byteCount)))
     }
 
-    private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
+    private mutating func advance(on reply: POP3Reply, line: Span<UInt8>) -> UpstreamAction {
         switch (state, reply) {
         case (.awaitingGreeting, .ok):
             if POP3Reply.asksForClient(line) { greetingUnderTLS = "+OK [XCLIENT]\r\n" }
@@ -31,9 +31,9 @@ struct POP3StartTLS: StartTLSPrelude {
         case (.awaitingReply, .ok):
             return .startTLS
         case (.awaitingReply, .error):
-            return .cannotStartTLS(.refused(reply: line))
+            return .cannotStartTLS(.refused(reply: line.bytes()))
         default:
-            return .cannotStartTLS(.invalid(reply: line))
+            return .cannotStartTLS(.invalid(reply: line.bytes()))
         }
     }
 }

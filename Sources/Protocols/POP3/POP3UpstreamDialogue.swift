@@ -74,10 +74,10 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
             return UpstreamStep(byteCount: 0, input.count > Self.maxLineLength ? .tooLong : .awaitInput)
         }
         if byteCount > Self.maxLineLength { return UpstreamStep(byteCount: byteCount, .tooLong) }
-        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.extracting(0..<byteCount)))
     }
 
-    private mutating func advance(on reply: POP3Reply, line: [UInt8]) -> UpstreamAction {
+    private mutating func advance(on reply: POP3Reply, line: Span<UInt8>) -> UpstreamAction {
         switch (state, reply) {
         case (.awaitingGreeting(.password(let user, let pass)), .ok):
             return begin(.saidUser(then: pass), saying: user, after: line)
@@ -97,21 +97,21 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
             return .send(login.answerToError)
         case (.saidPassword, .ok), (.saidToken, .ok):
             state = .decided
-            return .accepted(reply: line)
+            return .accepted(reply: line.bytes())
         case (.saidUser, .error(false)), (.saidPassword, .error(false)), (.saidToken, .error(false)):
             state = .decided
-            return .refused(reply: line, saslError: nil)
+            return .refused(reply: line.bytes(), saslError: nil)
         case (.explained(let saslError), .error(false)):
             state = .decided
-            return .refused(reply: line, saslError: saslError)
+            return .refused(reply: line.bytes(), saslError: saslError)
         default:
             state = .decided
-            return .failed(reply: line)
+            return .failed(reply: line.bytes())
         }
     }
 
     /// Begins the login. Where the greeting asks who the client is, that goes ahead of it in one piece.
-    private mutating func begin(_ next: State, saying command: Secret, after greeting: [UInt8]) -> UpstreamAction {
+    private mutating func begin(_ next: State, saying command: Secret, after greeting: Span<UInt8>) -> UpstreamAction {
         guard let introduction, POP3Reply.asksForClient(greeting),
             var line = UpstreamLine.build("", introduction.span)
         else {
@@ -126,5 +126,5 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
 
 extension POP3Reply {
     /// Whether a greeting offers XCLIENT, as Dovecot does.
-    static func asksForClient(_ greeting: [UInt8]) -> Bool { greeting.starts(with: Array("+OK ".utf8) + claimOffer.dropLast()) }
+    static func asksForClient(_ greeting: Span<UInt8>) -> Bool { greeting.hasBytes("+OK [XCLIENT]") }
 }

@@ -26,10 +26,10 @@ package struct Plain: SASLMechanism {
     /// What a client says to log in, base64. Nil where login or password hold a NUL, which would end
     /// its field.
     package static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
-        if login.contains(0) || password.span.firstIndex(of: 0) != nil { return nil }
-        var message = Secret()
+        if login.span.firstIndex(of: 0) != nil || password.span.firstIndex(of: 0) != nil { return nil }
+        var message = Secret(capacity: login.count + password.count + 2)
         message.append(0)
-        message.append(login)
+        message.append(login.span)
         message.append(0)
         message.append(password.span)
         return Base64.encode(message)

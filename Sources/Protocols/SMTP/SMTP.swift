@@ -1,7 +1,7 @@
 package import Configuration
 
 /// SMTP with the settings of one server block (`mail-smtp.md`).
-package struct SMTP: MailProtocol {
+package final class SMTP: MailProtocol {
     package static let name = "smtp"
     package static let wellKnownPorts: [UInt16] = [25, 465, 587]
     package static let implicitTLSPort: UInt16 = 465
@@ -10,12 +10,15 @@ package struct SMTP: MailProtocol {
     let policy: DialoguePolicy
     /// The words of `smtp_auth`.
     let auth: [String]
+    package let usesChallenge: Bool
     let greeting: [UInt8]
     /// The answer to HELO, and those to EHLO.
     let helloReply: [UInt8]
     let capabilities: SMTPCapabilityLists
     /// The same, for a proxy that may say who its client is.
     let capabilitiesForProxies: SMTPCapabilityLists
+    /// How the server greets its upstreams.
+    let upstreamHello: SMTPHello
     package let clientBufferSize: Int
     package let greetingDelay: Duration?
 
@@ -23,11 +26,13 @@ package struct SMTP: MailProtocol {
         self.policy = policy
         let settings = settings[SMTPSettings.self]
         auth = settings.auth
+        usesChallenge = auth.contains(CRAMMD5.keyword)
         greeting = SMTPReply.greeting(of: policy.serverName)
         helloReply = SMTPReply.line("250 ", policy.serverName)
         capabilities = SMTPCapabilityLists(settings, policy: policy)
         let xclient = (["XCLIENT"] + Self.knownAttributes.map(\.word)).joined(separator: " ")
         capabilitiesForProxies = SMTPCapabilityLists(settings, policy: policy, more: [Array(xclient.utf8)])
+        upstreamHello = SMTPHello(of: policy.serverName)
         clientBufferSize = settings.clientBuffer
         greetingDelay = settings.greetingDelay > .zero ? settings.greetingDelay : nil
     }
@@ -38,7 +43,6 @@ package struct SMTP: MailProtocol {
     ]
 
     package func printableByteCount(of input: Span<UInt8>) -> Int { SMTPCommand.byteCountWithoutPassword(of: input) }
-    package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
     package var tellsClientHost: Bool { true }
     package var mayTrustProxy: Bool { true }
     package var needsAuthServer: [String] {

@@ -9,12 +9,6 @@ package struct SMTPClientDialogue: ClientDialogue {
         case explaining(OAuthRefusal)
     }
 
-    /// What a client says, by what was to come.
-    private enum Input {
-        case command(SMTPCommand)
-        case response(Secret)
-    }
-
     private typealias Decision = (action: ClientAction, note: String?)
 
     private let server: SMTP
@@ -40,14 +34,24 @@ package struct SMTPClientDialogue: ClientDialogue {
     package func greeting(overTLS: Bool) -> [UInt8] { server.greeting }
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
-        switch budget.admit(parse(input), invalid: SMTPReply.invalidCommand) {
+        if expectsResponse {
+            return admit(ResponseLine.parse(input, words: SMTPCommand.maxArguments)) { dialogue, response in
+                dialogue.take(response)
+            }
+        }
+        return admit(parse(input)) { dialogue, command in dialogue.perform(command, overTLS: overTLS) }
+    }
+
+    /// Counts a line, and lets it be decided upon while there are few enough.
+    private mutating func admit<Unit>(_ parsed: consuming Parsed<Unit>, then decide: (inout Self, Unit) -> Decision) -> ClientStep {
+        switch budget.admit(parsed, invalid: SMTPReply.invalidCommand) {
         case .awaitInput:
             return ClientStep(byteCount: 0, .awaitInput)
         case .turnedAway(let step):
             state = .idle
             return step
-        case .admitted(let input, let byteCount):
-            let decision = perform(input, overTLS: overTLS)
+        case .admitted(let unit, let byteCount):
+            let decision = decide(&self, unit)
             return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
         }
     }
@@ -81,7 +85,7 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
-        let login = SMTPUpstreamDialogue(credentials, from: client, to: route, policy: server.policy)
+        let login = SMTPUpstreamDialogue(credentials, from: client, to: route, of: server)
         guard route.startsTLS else { return login }
         return UpstreamStartTLS(SMTPStartTLS(serverName: server.policy.serverName), before: login)
     }
@@ -93,25 +97,21 @@ package struct SMTPClientDialogue: ClientDialogue {
         }
     }
 
-    private func parse(_ input: Span<UInt8>) -> Parsed<Input> {
-        if expectsResponse { return ResponseLine.parse(input, words: SMTPCommand.maxArguments).map(Input.response) }
+    private func parse(_ input: Span<UInt8>) -> Parsed<SMTPCommand> {
         let parsed = SMTPCommand.parse(input)
         // Nobody else is told that there is such a command.
         if case .complete(.xclient, let byteCount) = parsed, !mayClaim { return .invalid(.command, byteCount: byteCount) }
-        return parsed.map(Input.command)
+        return parsed
     }
 
-    private mutating func perform(_ input: Input, overTLS: Bool) -> Decision {
-        switch (state, input) {
-        case (.negotiating(var exchange), .response(let response)):
-            let outcome = exchange.receive(response.span)
-            return follow(outcome, of: exchange)
-        case (.explaining(let refusal), .response(let response)):
+    private mutating func take(_ response: Secret) -> Decision {
+        switch state {
+        case .negotiating(let exchange):
+            return follow(exchange.receive(response.span))
+        case .explaining(let refusal):
             state = .idle
             return (refusal.end(on: response.span, invalid: SMTPReply.invalidCommand), nil)
-        case (_, .command(let command)):
-            return perform(command, overTLS: overTLS)
-        case (_, .response):
+        case .idle, .authenticating:
             return reply(SMTPReply.invalidCommand)
         }
     }
@@ -181,22 +181,18 @@ package struct SMTPClientDialogue: ClientDialogue {
     }
 
     private mutating func beginAuth(_ mechanism: [UInt8], _ response: Secret?) -> Decision {
-        let (outcome, exchange) = SASLExchange.begin(
-            mechanism.span, enabled: server.auth, initialResponse: response, salt: salt)
-        return follow(outcome, of: exchange)
+        follow(SASLExchange.begin(mechanism.span, enabled: server.auth, initialResponse: response, salt: salt))
     }
 
-    private mutating func follow(_ outcome: SASLExchange.Outcome, of exchange: SASLExchange?) -> Decision {
-        switch (outcome, exchange) {
-        case (.challenge(let challenge), let exchange?):
+    private mutating func follow(_ outcome: SASLExchange.Outcome) -> Decision {
+        switch outcome {
+        case .challenge(let challenge, let exchange):
             state = .negotiating(exchange)
             return (.reply(SMTPReply.continuation(challenge)), nil)
-        case (.credentials(let credentials), _):
+        case .credentials(let credentials):
             return authenticate(credentials)
-        case (.failed(let note), _):
+        case .failed(let note):
             return reply(SMTPReply.invalidCommand, note: note)
-        case (.challenge, nil):
-            return reply(SMTPReply.invalidCommand)
         }
     }
 

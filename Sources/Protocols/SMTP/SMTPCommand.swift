@@ -18,8 +18,8 @@ package enum SMTPCommand: Equatable, Sendable {
         package let text: [UInt8]
         package let hasArguments: Bool
 
-        init(_ words: [Range<Int>], of bytes: Span<UInt8>) {
-            text = bytes.bytes(in: 0..<(words.last?.upperBound ?? 0))
+        init(_ words: LineWords, of bytes: Span<UInt8>) {
+            text = bytes.bytes(in: 0..<words[words.count - 1].upperBound)
             hasArguments = words.count > 1
         }
     }

@@ -34,35 +34,52 @@ package struct SMTPReply: Equatable, Sendable {
     package var text: [UInt8] { Array(bytes[lastText]) }
     private var lastText = 0..<0
 
-    /// Where a reply stands after one more line.
+    /// Where a reply stands after what has come. More of a partial one is to come.
     package enum Progress: Equatable, Sendable { case partial, whole, malformed, tooLong }
 
     package init() {}
 
-    /// Adds the line that the bytes are. Every line of a reply has the same code, so that none can
-    /// say yes and no.
-    package mutating func add(_ line: Span<UInt8>) -> Progress {
-        guard bytes.count + line.count <= Self.maxByteCount else { return .tooLong }
-        let start = bytes.count
-        bytes += line.bytes(in: line.indices)
-        guard case .complete(let parsed, _) = SMTPReplyLine.parse(line), code ?? parsed.code == parsed.code else {
-            return .malformed
-        }
-        code = parsed.code
-        lastText = (start + parsed.text.lowerBound)..<(start + parsed.text.upperBound)
-        return parsed.isLast ? .whole : .partial
+    /// Forgets the lines, to be the next reply.
+    mutating func begin() {
+        code = nil
+        bytes.removeAll(keepingCapacity: true)
+        lastText = 0..<0
     }
 
-    /// The words that follow this one on a line of a reply to EHLO; nil where no line begins with it, the first
-    /// one excepted, which is the name of the server (RFC 5321, section 4.1.1.1).
-    func parameters(of keyword: String) -> [[UInt8]]? {
+    /// Reads the lines that have come, from the first byte to the end of the reply. All of its lines have the same code,
+    /// so that none can say yes and no.
+    package mutating func read(_ input: Span<UInt8>) -> (progress: Progress, byteCount: Int) {
+        var end = 0
+        defer { bytes.append(input.extracting(0..<end)) }
+        while true {
+            switch SMTPReplyLine.parse(input.extracting(end..<input.count)) {
+            case .incomplete:
+                return (bytes.count + input.count > Self.maxByteCount ? .tooLong : .partial, end)
+            case .invalid(_, let byteCount):
+                end += byteCount
+                return (bytes.count + end > Self.maxByteCount ? .tooLong : .malformed, end)
+            case .complete(let line, let byteCount):
+                let start = bytes.count + end
+                lastText = (start + line.text.lowerBound)..<(start + line.text.upperBound)
+                end += byteCount
+                if bytes.count + end > Self.maxByteCount { return (.tooLong, end) }
+                if let code, code != line.code { return (.malformed, end) }
+                code = line.code
+                if line.isLast { return (.whole, end) }
+            }
+        }
+    }
+
+    /// Where the words are that follow this one on a line of a reply to EHLO; nil where no line begins with it, the
+    /// first one excepted, which is the name of the server (RFC 5321, section 4.1.1.1).
+    func parameters(of keyword: String) -> Range<Int>? {
         let span = bytes.span
         var start = span.line()?.end ?? bytes.count
         while let line = span.line(from: start) {
             let text = min(start + 4, line.content.upperBound)..<line.content.upperBound
             let rest = min(text.lowerBound + keyword.utf8.count, text.upperBound)..<text.upperBound
             if span.isKeyword(keyword, in: text.lowerBound..<rest.lowerBound), rest.isEmpty || span[rest.lowerBound] == .space {
-                return span.bytes(in: rest).split(separator: .space).map { Array($0) }
+                return rest
             }
             start = line.end
         }

@@ -20,20 +20,19 @@ struct SMTPStartTLS: StartTLSPrelude {
     }
 
     mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
-        guard let line = input.line() else {
-            let isTooLong = reply.bytes.count + input.count > SMTPReply.maxByteCount
-            return UpstreamStep(byteCount: 0, isTooLong ? .tooLong : .awaitInput)
-        }
-        let progress = reply.add(input.extracting(0..<line.end))
-        return UpstreamStep(byteCount: line.end, progress == .partial ? .skip : advance(after: progress))
+        let (progress, byteCount) = reply.read(input)
+        return UpstreamStep(byteCount: byteCount, advance(after: progress))
     }
 
     private mutating func advance(after progress: SMTPReply.Progress) -> UpstreamAction {
-        defer { reply = SMTPReply() }
-        if progress == .tooLong { return .tooLong }
+        switch progress {
+        case .partial: return .awaitInput
+        case .tooLong: return .tooLong
+        case .malformed: return .cannotStartTLS(.invalid(reply: reply.bytes))
+        case .whole: break
+        }
+        defer { reply.begin() }
         switch (state, reply.code ?? 0) {
-        case _ where progress == .malformed:
-            return .cannotStartTLS(.invalid(reply: reply.bytes))
         case (.connection, 220):
             guard let hello = UpstreamLine.build("EHLO ", serverName.span) else { return .unspeakable }
             state = .hello

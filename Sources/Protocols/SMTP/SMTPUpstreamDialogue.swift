@@ -3,7 +3,7 @@
 package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private enum State: Sendable {
         /// These credentials make no login; nothing is said.
-        case hopeless(UpstreamAction)
+        case hopeless(Obstacle)
         case awaitingReply(to: Purpose)
         case decided
     }
@@ -12,7 +12,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private enum Purpose: Sendable {
         case connection, hello, xclient, clientHello, sender, recipient
         case plain
-        case token(OAuthLogin)
+        indirect case token(OAuthLogin)
         /// The upstream has explained why it refuses the token, and the refusal itself is to come.
         case explanation(saslError: [UInt8])
 
@@ -33,33 +33,63 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private struct Command: Sendable {
         let purpose: Purpose
         let line: Secret
+
+        init(_ purpose: Purpose, _ line: Secret) {
+            self.purpose = purpose
+            self.line = line
+        }
+
+        init(_ purpose: Purpose, _ verb: String, _ argument: Span<UInt8>) throws(Obstacle) {
+            guard let line = UpstreamLine.build(verb, argument) else { throw .unspeakable }
+            self.init(purpose, line)
+        }
     }
 
-    private let script: Script
-    /// The client's own greeting, behind what is said of the client; nil where it is not told.
-    private let clientHello: Command?
     private var state: State
     /// The reply that is awaited, as far as it has come.
     private var reply = SMTPReply()
     /// What is to be said yet, the last first.
     private var commands: [Command] = []
+    /// What the upstream is told of the client, once it is known what it takes; nil where it is told nothing.
+    private let introduction: Introduction?
 
     /// - Parameter client: what the client has said of itself.
-    package init(
-        _ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, policy: DialoguePolicy
-    ) {
-        script = Script(credentials: credentials, client: client, route: route, policy: policy)
-        var clientHello: Command?
+    package init(_ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, of server: SMTP) {
+        let policy = server.policy
+        // Whether credentials are put to the upstream. A message without a login has none.
+        let putsCredentials = policy.proxiesSMTPAuth || route.upstreamDecides
+        let asksUpstream = putsCredentials && credentials.method != .none
+        var introduction: Introduction?
+        commands.reserveCapacity(3)
         do throws(Obstacle) {
             // What cannot be said to any upstream is known now: XCLIENT itself can always.
-            clientHello = try script.clientHello()
-            commands = try script.login().reversed()
-            commands.append(try script.hello())
+            introduction = policy.sendsXCLIENT
+                ? try Introduction(of: client, login: putsCredentials ? [] : credentials.login, facts: route.client) : nil
+            if let envelope = credentials.envelope {
+                commands.append(try Command(.recipient, "", envelope.to.span))
+                commands.append(try Command(.sender, "", envelope.from.span))
+            } else if asksUpstream {
+                commands.append(try Self.login(credentials, to: route))
+            }
+            // An upstream that is to judge credentials takes AUTH after EHLO alone (RFC 4954, section 3).
+            let needsESMTP = client.speaksESMTP || policy.sendsXCLIENT || asksUpstream
+            guard let hello = needsESMTP ? server.upstreamHello.ehlo : server.upstreamHello.helo else { throw .unspeakable }
+            commands.append(Command(.hello, hello))
             state = .awaitingReply(to: .connection)
         } catch {
-            state = .hopeless(error.action)
+            state = .hopeless(error)
         }
-        self.clientHello = clientHello
+        self.introduction = introduction
+    }
+
+    private static func login(_ credentials: Credentials, to route: UpstreamTerms) throws(Obstacle) -> Command {
+        guard let secret = credentials.password(for: route) else { throw .noPassword }
+        if route.upstreamDecides, let mechanism = credentials.method.oauthMechanism {
+            guard let login = OAuthLogin(secret, of: credentials.login, by: mechanism) else { throw .unspeakable }
+            return try Command(.token(login), "AUTH \(mechanism.name) ", login.response.span)
+        }
+        guard let response = Plain.initialResponse(login: credentials.login, password: secret) else { throw .unspeakable }
+        return try Command(.plain, "AUTH PLAIN ", response.span)
     }
 
     package var activity: StaticString {
@@ -71,23 +101,22 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
 
     package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         switch state {
-        case .hopeless(let action):
-            return UpstreamStep(byteCount: 0, action)
+        case .hopeless(let obstacle):
+            return UpstreamStep(byteCount: 0, obstacle.action)
         case .decided:
             return UpstreamStep(byteCount: input.count, .failed(reply: []))
         case .awaitingReply(let purpose):
-            guard let line = input.line() else {
-                let isTooLong = reply.bytes.count + input.count > SMTPReply.maxByteCount
-                return UpstreamStep(byteCount: 0, isTooLong ? .tooLong : .awaitInput)
-            }
-            let action: UpstreamAction
-            switch reply.add(input.extracting(0..<line.end)) {
-            case .partial: action = .skip
-            case .whole: action = advance(from: purpose)
-            case .malformed: action = decide(.failed(reply: reply.bytes))
-            case .tooLong: action = decide(.tooLong)
-            }
-            return UpstreamStep(byteCount: line.end, action)
+            let (progress, byteCount) = reply.read(input)
+            return UpstreamStep(byteCount: byteCount, advance(from: purpose, after: progress))
+        }
+    }
+
+    private mutating func advance(from purpose: Purpose, after progress: SMTPReply.Progress) -> UpstreamAction {
+        switch progress {
+        case .partial: .awaitInput
+        case .whole: advance(from: purpose)
+        case .malformed: decide(.failed(reply: reply.bytes))
+        case .tooLong: decide(.tooLong)
         }
     }
 
@@ -97,9 +126,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
             return decide(.accepted(reply: reply.bytes))
         case (.hello, 250):
             do throws(Obstacle) {
-                let introduction = try script.introduction(to: reply)
-                if let clientHello, !introduction.isEmpty { commands.append(clientHello) }
-                commands += introduction.reversed()
+                try introduction?.add(to: &commands, after: reply)
                 return proceed()
             } catch {
                 return decide(error.action)
@@ -109,7 +136,8 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
             return proceed()
         case (.token(let login), 334):
             state = .awaitingReply(to: .explanation(saslError: reply.text))
-            (reply, commands) = (SMTPReply(), [])
+            commands = []
+            reply.begin()
             return .send(login.answerToError)
         case (.plain, 500...599), (.token, 500...599):
             return decide(.refused(reply: reply.bytes, saslError: nil))
@@ -123,13 +151,24 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private mutating func proceed() -> UpstreamAction {
         guard let next = commands.popLast() else { return decide(.accepted(reply: SMTPReply.authenticated)) }
         state = .awaitingReply(to: next.purpose)
-        reply = SMTPReply()
+        reply.begin()
         return .send(next.line)
     }
 
     private mutating func decide(_ action: UpstreamAction) -> UpstreamAction {
         state = .decided
         return action
+    }
+}
+
+/// How this server greets upstreams. Nil is what its name does not let it say.
+struct SMTPHello: Sendable {
+    let ehlo: Secret?
+    let helo: Secret?
+
+    init(of serverName: [UInt8]) {
+        ehlo = UpstreamLine.build("EHLO ", serverName.span)
+        helo = UpstreamLine.build("HELO ", serverName.span)
     }
 }
 
@@ -147,81 +186,64 @@ package struct SMTPClientWords: Equatable, Sendable {
 }
 
 extension SMTPUpstreamDialogue {
-    /// Why there is no script.
+    /// Why nothing can be said.
     private enum Obstacle: Error {
         case noPassword, unspeakable
 
         var action: UpstreamAction { self == .noPassword ? .noPassword : .unspeakable }
     }
 
-    /// The commands that one login takes.
-    private struct Script {
-        let credentials: Credentials
-        let client: SMTPClientWords
-        let route: UpstreamTerms
-        let policy: DialoguePolicy
+    /// XCLIENT, and the client's own greeting for the session that begins anew with it.
+    private final class Introduction: Sendable {
+        private let client: SMTPClientWords
+        /// Empty where it is not told.
+        private let login: [UInt8]
+        private let facts: ClientFacts
+        private let hello: Command?
 
-        func hello() throws(Obstacle) -> Command {
-            // An upstream that is to judge credentials takes AUTH after EHLO alone (RFC 4954, section 3).
-            let needsESMTP = client.speaksESMTP || policy.sendsXCLIENT || asksUpstream
-            return try command(.hello, needsESMTP ? "EHLO " : "HELO ", policy.serverName.span)
+        init(of client: SMTPClientWords, login: [UInt8], facts: ClientFacts) throws(Obstacle) {
+            self.client = client
+            self.login = login
+            self.facts = facts
+            if let name = client.helo {
+                hello = try Command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", name.span)
+            } else {
+                hello = nil
+            }
         }
 
-        /// The client's own greeting, for the session that begins anew with XCLIENT.
-        func clientHello() throws(Obstacle) -> Command? {
-            guard policy.sendsXCLIENT, let helo = client.helo else { return nil }
-            return try command(.clientHello, client.speaksESMTP ? "EHLO " : "HELO ", helo.span)
-        }
-
-        /// XCLIENT.
+        /// Adds its commands to those that are to be said yet, the last first.
         /// - Parameter offer: the reply to EHLO, which may list the attributes that the upstream knows. One that
         ///   lists none is told what nginx tells every upstream.
-        func introduction(to offer: SMTPReply) throws(Obstacle) -> [Command] {
-            guard policy.sendsXCLIENT else { return [] }
-            let listed = offer.parameters(of: "XCLIENT") ?? []
-            let known = listed.isEmpty ? [.address, .login, .name] : listed.compactMap { XClientAttribute($0) }
-            return try attributes(known).smtpCommands.map { (line) throws(Obstacle) in try command(.xclient, "", line.span) }
+        func add(to commands: inout [Command], after offer: SMTPReply) throws(Obstacle) {
+            let lines = XClientAttributes.smtpCommands(of: XClientAttribute.listed(in: offer), saying: value(of:))
+            if let hello, !lines.isEmpty { commands.append(hello) }
+            for line in lines.reversed() { commands.append(try Command(.xclient, "", line.span)) }
         }
 
-        private func attributes(_ known: [XClientAttribute]) -> XClientAttributes {
-            var attributes = XClientAttributes()
-            for attribute in known {
-                attributes[attribute] = switch attribute {
-                case .login: tellsLogin ? credentials.login : nil
-                case .helo: client.helo
-                case .proto: client.helo.map { _ in Array((client.speaksESMTP ? "ESMTP" : "SMTP").utf8) }
-                default: attribute.value(in: route.client)
-                }
+        private func value(of attribute: XClientAttribute) -> [UInt8]? {
+            switch attribute {
+            case .login: login.isEmpty ? nil : login
+            case .helo: client.helo
+            case .proto: client.helo.map { _ in Array((client.speaksESMTP ? "ESMTP" : "SMTP").utf8) }
+            default: attribute.value(in: facts)
             }
-            return attributes
         }
+    }
+}
 
-        private var tellsLogin: Bool { !credentials.login.isEmpty && !policy.proxiesSMTPAuth && !route.upstreamDecides }
-
-        func login() throws(Obstacle) -> [Command] {
-            if let envelope = credentials.envelope {
-                return [try command(.sender, "", envelope.from.span), try command(.recipient, "", envelope.to.span)]
-            }
-            guard asksUpstream else { return [] }
-            guard let secret = credentials.password(for: route) else { throw .noPassword }
-            if route.upstreamDecides, let mechanism = credentials.method.oauthMechanism {
-                guard let login = OAuthLogin(secret, of: credentials.login, by: mechanism) else { throw .unspeakable }
-                return [try command(.token(login), "AUTH \(mechanism.name) ", login.response.span)]
-            }
-            guard let response = Plain.initialResponse(login: credentials.login, password: secret) else {
-                throw .unspeakable
-            }
-            return [try command(.plain, "AUTH PLAIN ", response.span)]
+extension XClientAttribute {
+    /// Those that a reply to EHLO lists, or the usual ones where it lists none at all.
+    fileprivate static func listed(in offer: SMTPReply) -> [XClientAttribute] {
+        let bytes = offer.bytes.span
+        guard var rest = offer.parameters(of: "XCLIENT"), bytes.firstWord(in: rest) != nil else {
+            return [.address, .login, .name]
         }
-
-        /// Whether the credentials are put to the upstream. A message without a login has none.
-        private var asksUpstream: Bool {
-            credentials.method != .none && (policy.proxiesSMTPAuth || route.upstreamDecides)
+        var listed: [XClientAttribute] = []
+        while let word = bytes.firstWord(in: rest) {
+            if let attribute = XClientAttribute(bytes.extracting(word)) { listed.append(attribute) }
+            rest = word.upperBound..<rest.upperBound
         }
-
-        private func command(_ purpose: Purpose, _ verb: String, _ argument: Span<UInt8>) throws(Obstacle) -> Command {
-            guard let line = UpstreamLine.build(verb, argument) else { throw .unspeakable }
-            return Command(purpose: purpose, line: line)
-        }
+        return listed
     }
 }

@@ -110,12 +110,14 @@ import Testing
     }
 
     @Test func `commands of SMTP are short, and the last one has the address`() throws {
-        var attributes = XClientAttributes()
-        for attribute in XClientAttribute.allCases { attributes[attribute] = attribute.value(in: Self.facts()) }
-        attributes[.login] = [UInt8](repeating: 0xE9, count: 150)
-        attributes[.helo] = [UInt8](repeating: 97, count: 255)
-        attributes[.proto] = Array("ESMTP".utf8)
-        let commands = attributes.smtpCommands
+        let commands = XClientAttributes.smtpCommands(of: XClientAttribute.allCases) { attribute in
+            switch attribute {
+            case .login: [UInt8](repeating: 0xE9, count: 150)
+            case .helo: [UInt8](repeating: 97, count: 255)
+            case .proto: Array("ESMTP".utf8)
+            default: attribute.value(in: Self.facts())
+            }
+        }
         #expect(commands.count == 2 && commands.allSatisfy { $0.count <= 510 && $0.starts(with: "XCLIENT ".utf8) })
         let texts = commands.map { String(decoding: $0, as: UTF8.self) }
         #expect(texts[0].contains("HELO=") && texts[1].hasPrefix("XCLIENT ADDR=192.0.2.1 LOGIN=+E9"))

@@ -23,6 +23,32 @@ import Testing
         #expect(line == Line(content: 1..<1, end: 2))
     }
 
+    @Test(arguments: [0, 0x0A, 0x20, 0x7F, 0x80, 0xFF] as [UInt8])
+    func `a byte is found at its first place, among whatever others`(_ byte: UInt8) {
+        // Those that differ from it in one bit, or by one, and those that its bits could be taken for.
+        let others = [byte ^ 0x80, byte ^ 0x01, byte &+ 1, byte &- 1, ~byte]
+        for count in 0...20 {
+            for other in others {
+                var bytes = [UInt8](repeating: other, count: count)
+                let absent = bytes.span.firstIndex(of: byte)
+                #expect(absent == nil)
+                for place in bytes.indices.reversed() {
+                    bytes[place] = byte
+                    let found = bytes.span.firstIndex(of: byte)
+                    #expect(found == place)
+                }
+            }
+        }
+    }
+
+    @Test func `a byte is looked for in a range and not beside it`() {
+        let bytes = Array("x.......y.......x".utf8)
+        let places = [0..<17, 1..<17, 1..<16, 16..<17, 17..<17].map { bytes.span.firstIndex(of: UInt8(ascii: "x"), in: $0) }
+        #expect(places == [0, 16, nil, 16, nil])
+        let (behind, beyond) = (bytes.span.firstIndex(of: UInt8(ascii: "x"), from: 1), bytes.span.firstIndex(of: 0, from: 20))
+        #expect(behind == 16 && beyond == nil)
+    }
+
     @Test(arguments: [
         ("0", 0), ("007", 7), ("9223372036854775807", Int.max), ("9223372036854775808", nil),
         ("18446744073709551617", nil), ("92233720368547758070", nil), ("", nil), ("-1", nil), ("+1", nil),

@@ -59,7 +59,7 @@ import Testing
 
 extension IMAP {
     /// A server of defaults but for what a test changes.
-    init(imap change: (inout IMAPSettings) -> Void = { _ in }, policy: DialoguePolicy) {
+    convenience init(imap change: (inout IMAPSettings) -> Void = { _ in }, policy: DialoguePolicy) {
         var imap = IMAPSettings()
         change(&imap)
         var settings = Settings()

@@ -6,7 +6,9 @@ import Testing
 @Suite struct SMTPCommandTests {
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
     private static func line(_ text: String, bare: Bool = false) -> SMTPCommand.EnvelopeLine {
-        let words = [0..<4] + (bare ? [] : [5..<text.utf8.count])
+        var words = LineWords()
+        words.append(0..<4)
+        if !bare { words.append(5..<text.utf8.count) }
         return SMTPCommand.EnvelopeLine(words, of: bytes(text).span)
     }
 
