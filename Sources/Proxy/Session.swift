@@ -133,7 +133,8 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        try await say(dialogue.greeting(overTLS: client.isEncrypted).span, to: client)
+        client.say(dialogue.greeting(overTLS: client.isEncrypted).span)
+        if client.hasOutput { try await flush(client) }
         context.activity = "in auth state"
     }
 
@@ -184,7 +185,7 @@ import Telemetry
             try await adopt(claim)
             client.enqueue(reply)
         case .authenticate(let credentials):
-            try await flush(client)
+            if client.hasOutput { try await flush(client) }
             return credentials
         case .close(let farewell):
             throw .finished(farewell: farewell)
@@ -196,7 +197,7 @@ import Telemetry
 
     /// Waits for what the client says, once it has heard all that it is to hear.
     private func listen() async throws(SessionFailure) {
-        try await flush(client)
+        if client.hasOutput { try await flush(client) }
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.clientBufferSize)
         if client.isBroken { throw clientFault }
@@ -323,20 +324,10 @@ import Telemetry
         try await wait { !timer.isRunning || isSo() }
     }
 
-    /// Sends bytes behind whatever waits to be sent.
-    @inline(__always) func say(_ bytes: Span<UInt8>, to connection: Connection) async throws(SessionFailure) {
-        connection.say(bytes)
-        try await flush(connection)
-    }
-
-    /// Sends what waits to be sent, all of it.
-    @inline(__always) func flush(_ connection: Connection) async throws(SessionFailure) {
-        if !connection.output.isEmpty { try await sendAll(connection) }
-    }
-
-    private func sendAll(_ connection: Connection) async throws(SessionFailure) {
+    /// Sends what waits to be sent, all of it. Mostly nothing does, and then not to call this spares a way to the actor.
+    func flush(_ connection: Connection) async throws(SessionFailure) {
         connection.flush()
-        while !connection.output.isEmpty {
+        while connection.hasOutput {
             if connection.isBroken { throw connection === client ? clientFault : upstreamFault(connection) }
             try await wait { connection.isWritable }
             connection.flush()

@@ -66,7 +66,7 @@ extension Session {
                 return .awaitsReply
             case .send(let line):
                 upstream.say(line.span)
-                if !upstream.output.isEmpty { return .awaitsRoom }
+                if upstream.hasOutput { return .awaitsRoom }
             case .startTLS:
                 return .awaitsTLS
             case .cannotStartTLS(let fault):
