@@ -33,7 +33,9 @@ extension Session {
         var dialogue = beginDialogue(about: destination)
         while true {
             switch try proceed(in: &dialogue, with: upstream, about: destination) {
-            case .awaitsReply: try await readReply(from: upstream)
+            case .awaitsReply:
+                try await wait { upstream.isReadable || upstream.isAtEnd || upstream.isBroken }
+                try readReply(from: upstream)
             case .awaitsRoom: try await flush(upstream)
             case .awaitsTLS: try await handshake(over: upstream, to: address, as: destination.upstream.name)
             case .isOver(let outcome): return outcome
@@ -213,8 +215,7 @@ extension Session {
         try await flush(upstream)
     }
 
-    @inline(__always) private func readReply(from upstream: Connection) async throws(SessionFailure) {
-        try await wait { upstream.isReadable || upstream.isAtEnd || upstream.isBroken }
+    private func readReply(from upstream: Connection) throws(SessionFailure) {
         let before = upstream.input.count
         upstream.read(through: worker.buffer, limit: server.proxy.bufferSize)
         if upstream.isBroken || (upstream.isAtEnd && upstream.input.count == before) { throw upstreamFault(upstream) }
