@@ -11,12 +11,12 @@ package enum AuthMethod: String, Sendable, CaseIterable {
     }
 }
 
-/// What a client offered as proof of who it is.
-package struct Credentials: Sendable, Equatable {
+/// What a client offered as proof of who it is. Many steps pass it on, so it takes each of them one word.
+package final class Credentials: Sendable, Equatable {
     package let method: AuthMethod
-    package var login: [UInt8]
+    package let login: [UInt8]
     /// The password or token; for APOP and CRAM-MD5 the client's digest; nil where there is none.
-    package var secret: Secret?
+    package let secret: Secret?
     /// The challenge that the digest answers, APOP and CRAM-MD5 only.
     package let salt: [UInt8]?
     /// What an SMTP client has said of itself and its message, method `none` only.
@@ -30,6 +30,11 @@ package struct Credentials: Sendable, Equatable {
         self.secret = secret
         self.salt = salt
         self.envelope = envelope
+    }
+
+    package static func == (left: Credentials, right: Credentials) -> Bool {
+        left.method == right.method && left.login == right.login && left.secret == right.secret && left.salt == right.salt
+            && left.envelope == right.envelope
     }
 }
 

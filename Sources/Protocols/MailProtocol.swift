@@ -138,7 +138,7 @@ package enum ClientAction: Sendable, Equatable {
     /// Say this, discard all input, and let the handshake begin.
     case startTLS(after: [UInt8])
     /// Ask whether these are good. No reply until that is known.
-    indirect case authenticate(Credentials)
+    case authenticate(Credentials)
     /// Say this and close.
     case close(after: [UInt8])
 }

@@ -16,7 +16,10 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
 
     private var storage: ManagedBuffer<Extent, UInt8>
 
-    package init() { storage = Self.storage(for: 0) }
+    package init() { self = Self.empty }
+
+    /// What all begin with that begin with nothing: what is appended moves away from it.
+    private static let empty = Secret(capacity: 0)
 
     /// Copies the bytes. Their owner wipes them where they are.
     package init(_ bytes: Span<UInt8>) {

@@ -133,7 +133,8 @@ import Telemetry
             context.activity = "sending client greeting line"
         }
         setDeadline(server.timeout, else: .clientTimedOut)
-        try await say(dialogue.greeting(overTLS: client.isEncrypted).span, to: client)
+        client.say(dialogue.greeting(overTLS: client.isEncrypted).span)
+        if client.hasOutput { try await flush(client) }
         context.activity = "in auth state"
     }
 
@@ -157,14 +158,19 @@ import Telemetry
     @inline(__always) private func converse() async throws(SessionFailure) -> Credentials {
         while true {
             if client.input.isEmpty { try await listen() }
-            var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
-            if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
-                step = client.input.withSpan { dialogue.receiveTooLong($0) }
-            }
-            client.consume(step.byteCount)
-            if let note = step.note { log.write(.info, note, context: context) }
-            if let credentials = try await perform(step.action) { return credentials }
+            if let credentials = try await perform(decide()) { return credentials }
         }
+    }
+
+    /// What the dialogue makes of what the client has said.
+    private func decide() -> ClientAction {
+        var step = client.input.withSpan { dialogue.receive($0, overTLS: client.isEncrypted) }
+        if case .awaitInput = step.action, client.input.count >= server.clientBufferSize {
+            step = client.input.withSpan { dialogue.receiveTooLong($0) }
+        }
+        client.consume(step.byteCount)
+        if let note = step.note { log.write(.info, note, context: context) }
+        return step.action
     }
 
     /// Turns a decision of the dialogue into input and output.
@@ -179,7 +185,7 @@ import Telemetry
             try await adopt(claim)
             client.enqueue(reply)
         case .authenticate(let credentials):
-            try await flush(client)
+            if client.hasOutput { try await flush(client) }
             return credentials
         case .close(let farewell):
             throw .finished(farewell: farewell)
@@ -191,7 +197,7 @@ import Telemetry
 
     /// Waits for what the client says, once it has heard all that it is to hear.
     private func listen() async throws(SessionFailure) {
-        try await flush(client)
+        if client.hasOutput { try await flush(client) }
         try await wait { [client] in client.isReadable || client.isBroken || client.isAtEnd }
         client.read(through: worker.buffer, limit: server.clientBufferSize)
         if client.isBroken { throw clientFault }
@@ -248,9 +254,7 @@ import Telemetry
     private func end(after failure: SessionFailure) {
         deadline.end()
         clientNameLookup?.cancel()
-        if let record = failure.record {
-            log.write(record.level, record.message, reason: record.reason, context: context)
-        }
+        note(failure)
         let farewell = failure.farewell(in: dialogue)
         // In a handshake nothing can be said but TLS's own alert, which is on its way, and nothing at all before
         // it. A client that has ended TLS hears that we have too.
@@ -265,6 +269,12 @@ import Telemetry
         closeUpstream()
         places.giveBack()
         worker.remove(self)
+    }
+
+    /// Says in the log what has gone wrong.
+    func note(_ failure: SessionFailure) {
+        guard let record = failure.record else { return }
+        log.write(record.level, record.message, reason: record.reason, context: context)
     }
 
     func closeUpstream() {
@@ -300,12 +310,13 @@ import Telemetry
         while true {
             if let interruption { throw interruption }
             if isSo() { return }
-            await waiter.sleep()
+            // `waiter.sleep()` cannot be inlined. Unsafe as whatever must be resumed once, which the waiter does.
+            unsafe await withUnsafeContinuation { unsafe waiter.resumeWhenWoken($0) }
         }
     }
 
-    /// Waits for some time, or until something is so.
-    func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
+    /// Waits for some time, or until something is so. Hardly any session does, so none has room for it in its frames.
+    @inline(never) func pause(for duration: Duration, unless isSo: () -> Bool) async throws(SessionFailure) {
         guard duration > .zero else { return }
         let timer = LoopTimer { [waiter] in waiter.wake() }
         timer.start(after: duration)
@@ -313,20 +324,10 @@ import Telemetry
         try await wait { !timer.isRunning || isSo() }
     }
 
-    /// Sends bytes behind whatever waits to be sent.
-    @inline(__always) func say(_ bytes: Span<UInt8>, to connection: Connection) async throws(SessionFailure) {
-        connection.say(bytes)
-        try await flush(connection)
-    }
-
-    /// Sends what waits to be sent, all of it.
-    @inline(__always) func flush(_ connection: Connection) async throws(SessionFailure) {
-        if !connection.output.isEmpty { try await sendAll(connection) }
-    }
-
-    private func sendAll(_ connection: Connection) async throws(SessionFailure) {
+    /// Sends what waits to be sent, all of it. Mostly nothing does, and then not to call this spares a way to the actor.
+    func flush(_ connection: Connection) async throws(SessionFailure) {
         connection.flush()
-        while !connection.output.isEmpty {
+        while connection.hasOutput {
             if connection.isBroken { throw connection === client ? clientFault : upstreamFault(connection) }
             try await wait { connection.isWritable }
             connection.flush()

@@ -22,8 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Work.login, Speech.imap, 895_000),
-        (.login, .smtp, 1_011_000),
+        (Work.login, Speech.imap, 864_000),
+        (.login, .smtp, 911_000),
         (.echo, .imap, 46_100),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ speech: Speech, _ bound: Double) throws {

@@ -17,12 +17,17 @@
     }
 
     /// Sleeps until woken; not at all where that has happened since the last sleep.
-    package func sleep() async {
+    package func sleep() async { await withUnsafeContinuation { resumeWhenWoken($0) } }
+
+    /// The same for those who suspend themselves, which spares them a call that waits: resumes them when woken, or at
+    /// once where that has happened since the last sleep.
+    package func resumeWhenWoken(_ sleeper: UnsafeContinuation<Void, Never>) {
         if isAwake {
             isAwake = false
-            return
+            sleeper.resume()
+        } else {
+            continuation = sleeper
         }
-        await withUnsafeContinuation { continuation = $0 }
     }
 
     package func becameReady(_ source: EventSource) { wake() }

@@ -9,8 +9,8 @@ package struct AuthResponse: Sendable, Equatable {
         self.verdict = verdict
     }
 
-    /// What the answer means. It fails closed: whatever is not a whole, consistent yes is none.
-    package enum Verdict: Sendable, Equatable {
+    /// What the answer means. It fails closed: whatever is not a whole, consistent yes is none. It takes one word on its way.
+    package indirect enum Verdict: Sendable, Equatable {
         /// The login is good, and the mailbox is there.
         /// - Parameters:
         ///   - server: an IPv4 or IPv6 address without brackets, or the name of a host.
@@ -18,7 +18,7 @@ package struct AuthResponse: Sendable, Equatable {
         ///   - user: replaces the login, if not nil.
         ///   - password: replaces the secret, if not nil.
         ///   - security: replaces what `proxy_ssl` says, if not nil.
-        indirect case accepted(
+        case accepted(
             server: String, address: InternetAddress?, port: UInt16, user: [UInt8]?, password: Secret?, security: UpstreamSecurity?)
         /// The client hears no, after `wait` and with another try to come, or else at once for good.
         case refused(Refusal, wait: Duration?)

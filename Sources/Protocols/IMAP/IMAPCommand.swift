@@ -138,6 +138,7 @@ extension IMAPCommand.Scan {
 
     /// Reads arguments up to the end of the line, and over it.
     mutating func readArguments(in bytes: Span<UInt8>) throws(IMAPCommand.Stop) {
+        arguments.reserveCapacity(IMAPCommand.maxArguments)
         while true {
             skipSpaces(in: bytes)
             let first = try byte(in: bytes)

@@ -70,7 +70,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         }
         if byteCount > room { return UpstreamStep(byteCount: byteCount, .tooLong) }
         if awaitsItsReply, let action = takeNote(of: reply, byteCount) { return UpstreamStep(byteCount: byteCount, action) }
-        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.bytes(in: 0..<byteCount)))
+        return UpstreamStep(byteCount: byteCount, advance(on: reply, line: input.extracting(0..<byteCount)))
     }
 
     /// Whatever an upstream answers to the introduction, the login goes on. Nil where it is no answer.
@@ -80,9 +80,9 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         return .skip
     }
 
-    private mutating func advance(on reply: IMAPUpstreamReply, line: [UInt8]) -> UpstreamAction {
+    private mutating func advance(on reply: IMAPUpstreamReply, line: Span<UInt8>) -> UpstreamAction {
         if hasSpoken && reply.changesNothing {
-            heard += line
+            heard += line.bytes()
             return .skip
         }
         let before = state
@@ -102,14 +102,19 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
             state = .explained(saslError: saslError)
             return .send(token.answerToError)
         case (.said, .tagged(.ok, _)):
-            return .accepted(reply: heard + line)
+            return .accepted(reply: allHeard(upTo: line))
         case (.said, .tagged(.no, let code)) where !Self.isAboutServer(code):
-            return .refused(reply: heard + line, saslError: nil)
+            return .refused(reply: allHeard(upTo: line), saslError: nil)
         case (.explained(let saslError), .tagged(.no, let code)) where !Self.isAboutServer(code):
-            return .refused(reply: heard + line, saslError: saslError)
+            return .refused(reply: allHeard(upTo: line), saslError: saslError)
         default:
-            return .failed(reply: heard + line)
+            return .failed(reply: allHeard(upTo: line))
         }
+    }
+
+    /// All that the client is to hear of the login, which this line ends.
+    private func allHeard(upTo line: Span<UInt8>) -> [UInt8] {
+        heard.isEmpty ? line.bytes() : heard + line.bytes()
     }
 
     private var hasSpoken: Bool {

@@ -22,22 +22,22 @@ extension Session {
     /// stands until whatever the answer leads to sets its own.
     @inline(__always) func verdict(
         of authServers: [AuthServer], on credentials: Credentials
-    ) async throws(SessionFailure) -> (AuthResponse.Verdict, SocketAddress) {
+    ) async throws(SessionFailure) -> (AuthResponse.Verdict, AuthClient) {
         let end = LoopActor.loop.now + server.authHTTP.timeout
         var lastFailure: SessionFailure?
-        let candidates = try await candidates(among: authServers, until: end, &lastFailure)
+        let isKnown = authServers.allSatisfy { fixedAddresses(of: $0.host) != nil }
+        let found = isKnown ? nil : try await find(authServers, until: end)
+        let candidates = candidates(among: authServers, at: found, &lastFailure)
         for index in candidates.indices {
             // The failure of one that is not the last would not be heard of otherwise.
-            if index > 0, let record = lastFailure?.record {
-                log.write(record.level, record.message, reason: record.reason, context: context)
-            }
+            if index > 0, let lastFailure { note(lastFailure) }
             let rest = max(.zero, end - LoopActor.loop.now)
             let share = index + 1 < candidates.count ? rest / (candidates.count - index) : nil
             let client = candidates[index].client
             switch try await ask(candidates[index], about: credentials, until: rest, share: share) {
             case .success(let verdict):
                 client.noteAnswer()
-                return (verdict, client.address)
+                return (verdict, client)
             case .failure(let failure):
                 client.noteFailure(pause: server.authHTTP.failTimeout)
                 lastFailure = failure
@@ -46,17 +46,19 @@ extension Session {
         throw lastFailure ?? .ours(level: .alert, text: "no auth server", nil)
     }
 
+    /// Has name servers tell where the auth servers are.
+    @inline(never) private func find(_ authServers: [AuthServer], until end: Duration) async throws(SessionFailure) -> [FoundAddresses] {
+        setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServers[0].host))
+        let patience = authServers.count > 1 ? Self.connectPatience : server.resolverTimeout
+        return try await addresses(of: authServers.map(\.host), within: patience)
+    }
+
     /// All places at which one can be asked, in the order of the file, but those last that have failed of late.
-    @inline(__always) private func candidates(
-        among authServers: [AuthServer], until end: Duration, _ failure: inout SessionFailure?
-    ) async throws(SessionFailure) -> [Candidate] {
+    /// - Parameter found: where each is, as name servers say; nil where nobody had to ask them.
+    private func candidates(
+        among authServers: [AuthServer], at found: [FoundAddresses]?, _ failure: inout SessionFailure?
+    ) -> [Candidate] {
         var candidates: [Candidate] = []
-        var found: [FoundAddresses]?
-        if authServers.contains(where: { fixedAddresses(of: $0.host) == nil }) {
-            setDeadline(max(.zero, end - LoopActor.loop.now), else: .authServerTimedOut(authServers[0].host))
-            let patience = authServers.count > 1 ? Self.connectPatience : server.resolverTimeout
-            found = try await addresses(of: authServers.map(\.host), within: patience)
-        }
         for (index, authServer) in authServers.enumerated() {
             switch found?[index] ?? .success(authServer.host.addresses) {
             case .success(let addresses):
@@ -79,33 +81,48 @@ extension Session {
     @inline(__always) private func ask(
         _ candidate: Candidate, about credentials: Credentials, until rest: Duration, share: Duration?
     ) async throws(SessionFailure) -> Result<AuthResponse.Verdict, SessionFailure> {
-        let address = candidate.client.address
-        setDeadline(rest, else: .authServerTimedOut(address))
-        log.debug(.mail, "mail auth http: asking \(address), login attempt \(loginAttempts)", context: context)
-        candidate.client.noteTrial(pause: server.authHTTP.failTimeout)
-        let question = candidate.client.ask(request(to: candidate.server, about: credentials), waiter: waiter)
+        let question = begin(asking: candidate, about: credentials, until: rest)
         do throws(SessionFailure) {
-            if let share {
-                try await pause(for: min(share, Self.connectPatience)) { question.answer != nil }
-                if question.isUnderWay { try await pause(for: share - Self.connectPatience) { question.answer != nil } }
-            } else {
-                try await wait { question.answer != nil }
-            }
+            if let share { try await wait(for: question, atMost: share) } else { try await wait { question.answer != nil } }
         } catch {
-            question.cancel()
-            if case .authServerTimedOut = error { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
+            giveUp(question, to: candidate, after: error)
             throw error
         }
+        return try conclude(question, to: candidate)
+    }
+
+    private func begin(asking candidate: Candidate, about credentials: Credentials, until rest: Duration) -> AuthQuestion {
+        let client = candidate.client
+        setDeadline(rest, else: .authServerTimedOut(client.address))
+        log.debug(.mail, "mail auth http: asking \(client.address), login attempt \(loginAttempts)", context: context)
+        client.noteTrial(pause: server.authHTTP.failTimeout)
+        return client.ask(request(to: candidate.server, about: credentials), waiter: waiter)
+    }
+
+    /// Waits for one of several auth servers, and no longer than it takes to connect where it is not there.
+    @inline(never) private func wait(for question: AuthQuestion, atMost share: Duration) async throws(SessionFailure) {
+        try await pause(for: min(share, Self.connectPatience)) { question.answer != nil }
+        if question.isUnderWay { try await pause(for: share - Self.connectPatience) { question.answer != nil } }
+    }
+
+    private func giveUp(_ question: AuthQuestion, to candidate: Candidate, after failure: SessionFailure) {
+        question.cancel()
+        if case .authServerTimedOut = failure { candidate.client.noteFailure(pause: server.authHTTP.failTimeout) }
+    }
+
+    private func conclude(
+        _ question: AuthQuestion, to candidate: Candidate
+    ) throws(SessionFailure) -> Result<AuthResponse.Verdict, SessionFailure> {
         switch question.answer {
-        case .response(let response):
-            guard case .failure(let text) = response.verdict else { return .success(response.verdict) }
-            return .failure(.authServer(text: "auth http server \(address) \(text)", nil))
+        case .verdict(let verdict):
+            guard case .failure(let text) = verdict else { return .success(verdict) }
+            return .failure(.authServer(text: candidate.client.describe(text), nil))
         case .failed(let text, let error, let isOurs):
             if isOurs { throw .ours(level: .alert, text: text, error) }
             return .failure(.authServer(text: text, error))
         case nil:
             question.cancel()
-            return .failure(.authServerTimedOut(address))
+            return .failure(.authServerTimedOut(candidate.client.address))
         }
     }
 

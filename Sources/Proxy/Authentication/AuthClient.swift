@@ -27,6 +27,9 @@ import TLS
         self.worker = worker
     }
 
+    /// What the log says of something that is the server's fault.
+    func describe(_ fault: String) -> String { "auth http server \(address) \(fault)" }
+
     // MARK: Being down
 
     /// Until when others are asked first, because the server has failed; a trial after that prolongs it.
@@ -145,9 +148,9 @@ import TLS
 /// One question, from asking to answer.
 @LoopActor final class AuthQuestion {
     enum Answer {
-        case response(AuthResponse)
+        case verdict(AuthResponse.Verdict)
         /// No usable answer: what the log says of it. `isOurs`: the fault is not the auth server's.
-        case failed(text: String, KernelError?, isOurs: Bool = false)
+        indirect case failed(text: String, KernelError?, isOurs: Bool = false)
     }
 
     fileprivate(set) var request: Secret?
@@ -293,7 +296,7 @@ import TLS
             case .complete(let response, let byteCount):
                 connection.consume(byteCount)
                 questions.remove(at: 0)
-                question.answer(.response(response))
+                question.answer(.verdict(response.verdict))
                 hasAnswerBegun = !connection.input.isEmpty
                 guard response.keepsConnection else {
                     close()
@@ -319,7 +322,7 @@ import TLS
             case .complete(let response, _) = connection.input.withSpan({ AuthResponse.parse($0, isEnd: true) })
         {
             questions.removeFirst()
-            question.answer(.response(response))
+            question.answer(.verdict(response.verdict))
         } else if !wasKept, let question = questions.first {
             questions.removeFirst()
             question.answer(breakage)
@@ -342,7 +345,7 @@ import TLS
         close()
     }
 
-    private func describe(_ fault: String) -> String { "auth http server \(client.address) \(fault)" }
+    private func describe(_ fault: String) -> String { client.describe(fault) }
 
     fileprivate func questionWasCancelled() {
         if questions.allSatisfy(\.isCancelled) { close() }

@@ -175,6 +175,9 @@ import TLS
     func enqueue(_ bytes: [UInt8]) { output.append(bytes) }
     func enqueue(_ bytes: Span<UInt8>) { output.append(bytes) }
 
+    /// Whether anything waits to be sent.
+    var hasOutput: Bool { !output.isEmpty }
+
     /// Sends what waits, as far as the kernel takes it.
     func flush() {
         while !output.isEmpty && isWritable && !isBroken {

@@ -87,7 +87,7 @@ package enum Route: Sendable, Equatable {
     /// One of these is asked, at each login: the first that can be.
     case authServers([AuthServer])
     /// All mailboxes live there, and it judges logins itself.
-    case upstream(Host)
+    indirect case upstream(Host)
 
     /// Whether an auth server's URL says `https`.
     var asksByTLS: Bool {

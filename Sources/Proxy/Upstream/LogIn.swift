@@ -7,7 +7,16 @@ enum LoginOutcome {
     /// The upstream, logged in, and the first thing the client hears of it.
     case accepted(Connection, reply: [UInt8])
     /// The upstream that had to decide has refused the credentials.
-    case refused(Refusal)
+    indirect case refused(Refusal)
+}
+
+/// What a login waits for, or what has come of it.
+private enum LoginProgress {
+    case awaitsReply
+    /// The upstream has yet to take what has been said.
+    case awaitsRoom
+    case awaitsTLS
+    case isOver(LoginOutcome)
 }
 
 extension Session {
@@ -19,13 +28,32 @@ extension Session {
         setDeadline(server.timeout, else: .upstreamTimedOut)
         let (upstream, address) = try await connect(
             to: destination.upstream, peerSpeaksFirst: destination.security != .on && server.proxy.header == .none)
-        let name = destination.upstream.name
-        if server.proxy.header != .none { try await sendProxyHeader(of: clientFacts, to: upstream) }
-        if destination.security == .on { try await handshake(over: upstream, to: address, as: name) }
-        var dialogue = dialogue.makeUpstreamDialogue(
+        if server.proxy.header != .none { try await sendProxyHeader(to: upstream) }
+        if destination.security == .on { try await handshake(over: upstream, to: address, as: destination.upstream.name) }
+        var dialogue = beginDialogue(about: destination)
+        while true {
+            switch try proceed(in: &dialogue, with: upstream, about: destination) {
+            case .awaitsReply:
+                try await wait { upstream.isReadable || upstream.isAtEnd || upstream.isBroken }
+                try readReply(from: upstream)
+            case .awaitsRoom: try await flush(upstream)
+            case .awaitsTLS: try await handshake(over: upstream, to: address, as: destination.upstream.name)
+            case .isOver(let outcome): return outcome
+            }
+        }
+    }
+
+    private func beginDialogue(about destination: Destination) -> any UpstreamDialogue {
+        dialogue.makeUpstreamDialogue(
             with: destination.credentials,
             to: UpstreamTerms(
                 client: clientFacts, upstreamDecides: destination.upstreamDecides, startsTLS: destination.security == .startTLS))
+    }
+
+    /// Goes on with the login until there is something to wait for.
+    private func proceed(
+        in dialogue: inout any UpstreamDialogue, with upstream: Connection, about destination: Destination
+    ) throws(SessionFailure) -> LoginProgress {
         while true {
             context.activity = dialogue.activity
             let step = upstream.input.withSpan { dialogue.receive($0) }
@@ -33,18 +61,23 @@ extension Session {
             switch step.action {
             case .skip: continue
             case .awaitInput:
-                try await readReply(from: upstream)
+                guard upstream.input.count < server.proxy.bufferSize else {
+                    let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
+                    throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)
+                }
+                return .awaitsReply
             case .send(let line):
-                try await say(line.span, to: upstream)
+                upstream.say(line.span)
+                if upstream.hasOutput { return .awaitsRoom }
             case .startTLS:
-                try await handshake(over: upstream, to: address, as: name)
+                return .awaitsTLS
             case .cannotStartTLS(let fault):
                 throw .upstream(level: .error, text: text(of: fault), nil)
             case .accepted(let reply):
-                return .accepted(upstream, reply: reply)
+                return .isOver(.accepted(upstream, reply: reply))
             case .refused(let reply, let saslError) where destination.upstreamDecides:
                 closeUpstream()
-                return .refused(refusal(reply, saslError))
+                return .isOver(.refused(refusal(reply, saslError)))
             case .refused(let reply, _), .failed(let reply):
                 throw failure("upstream sent invalid response: \"\(printed(reply))\"", reply)
             case .noPassword:
@@ -52,7 +85,7 @@ extension Session {
             case .unspeakable:
                 closeUpstream()
                 log.write(.info, "login or password cannot be sent to the upstream", context: context)
-                return .refused(Self.authenticationFailed)
+                return .isOver(.refused(Self.authenticationFailed))
             case .tooLong:
                 throw .upstream(level: .error, text: "upstream sent too long response", nil)
             }
@@ -65,48 +98,39 @@ extension Session {
     /// Connects to the first of the upstream's addresses that can be reached.
     @inline(__always) private func connect(to upstream: Host, peerSpeaksFirst: Bool) async throws(SessionFailure) -> (Connection, SocketAddress) {
         context.activity = "connecting to upstream"
-        var addresses: [SocketAddress]
-        if let fixed = fixedAddresses(of: upstream) {
-            addresses = fixed
-        } else {
-            switch try await self.addresses(of: upstream) {
-            case .success(let found): addresses = found
-            case .failure(let fault):
-                throw .upstream(level: .error, text: "\"\(upstream.name)\" could not be resolved (\(fault.text))", nil)
-            }
-        }
+        let fixed = fixedAddresses(of: upstream)
+        var addresses = if let fixed { fixed } else { try await find(upstream) }
         // A name of several addresses means all of them to be used.
         if upstream.isInDNS && addresses.count > 1 { addresses.shuffle() }
-        for address in addresses.dropLast() {
+        for (index, address) in addresses.enumerated() {
+            let isLast = index == addresses.count - 1
             do throws(SessionFailure) {
-                return (try await connect(to: address, within: Self.connectPatience, peerSpeaksFirst: false), address)
+                let upstream = try await connect(
+                    to: address, within: isLast ? nil : Self.connectPatience, peerSpeaksFirst: isLast && peerSpeaksFirst)
+                return (upstream, address)
             } catch {
-                guard case .upstream = error, let record = error.record else { throw error }
-                log.write(record.level, record.message, reason: record.reason, context: context)
+                guard !isLast, case .upstream = error else { throw error }
+                note(error)
                 closeUpstream()
             }
         }
-        guard let last = addresses.last else { throw .upstream(level: .error, text: "no address of the upstream", nil) }
-        return (try await connect(to: last, within: nil, peerSpeaksFirst: peerSpeaksFirst), last)
+        throw .upstream(level: .error, text: "no address of the upstream", nil)
+    }
+
+    /// Has name servers tell where the upstream is.
+    @inline(never) private func find(_ upstream: Host) async throws(SessionFailure) -> [SocketAddress] {
+        switch try await addresses(of: upstream) {
+        case .success(let found): return found
+        case .failure(let fault):
+            throw .upstream(level: .error, text: "\"\(upstream.name)\" could not be resolved (\(fault.text))", nil)
+        }
     }
 
     /// - Parameter patience: nil where only the login's deadline bounds it.
     @inline(__always) private func connect(
         to address: SocketAddress, within patience: Duration?, peerSpeaksFirst: Bool
     ) async throws(SessionFailure) -> Connection {
-        context.upstream = address
-        context.activity = "connecting to upstream"
-        guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
-        let upstream: Connection
-        do throws(KernelError) {
-            let source = try EventSource.connect(to: address, peerSpeaksFirst: peerSpeaksFirst)
-            upstream = Connection(source)
-            self.upstream = upstream
-            try LoopActor.loop.watch(source, waiter)
-        } catch {
-            if self.upstream == nil { worker.giveBackConnection() }
-            throw connectFailure(error, to: address)
-        }
+        let upstream = try beginConnection(to: address, peerSpeaksFirst: peerSpeaksFirst)
         if let patience {
             try await pause(for: patience) { upstream.isWritable }
             if !upstream.isWritable {
@@ -115,6 +139,27 @@ extension Session {
         } else {
             try await wait { upstream.isWritable }
         }
+        try confirmConnection(upstream, to: address)
+        return upstream
+    }
+
+    private func beginConnection(to address: SocketAddress, peerSpeaksFirst: Bool) throws(SessionFailure) -> Connection {
+        context.upstream = address
+        context.activity = "connecting to upstream"
+        guard worker.takeConnection() else { throw .ours(level: .alert, text: worker.connectionsExhausted, nil) }
+        do throws(KernelError) {
+            let source = try EventSource.connect(to: address, peerSpeaksFirst: peerSpeaksFirst)
+            let upstream = Connection(source)
+            self.upstream = upstream
+            try LoopActor.loop.watch(source, waiter)
+            return upstream
+        } catch {
+            if self.upstream == nil { worker.giveBackConnection() }
+            throw connectFailure(error, to: address)
+        }
+    }
+
+    private func confirmConnection(_ upstream: Connection, to address: SocketAddress) throws(SessionFailure) {
         if let error = upstream.connectFault() {
             context.activity = "reading response from upstream"
             throw .upstream(
@@ -122,7 +167,6 @@ extension Session {
                 KernelError("recv()", error.number))
         }
         log.debug(.mail, "mail proxy: connected to \(address), fd:\(upstream.source.number)", context: context)
-        return upstream
     }
 
     /// Agrees upon TLS with the upstream, which has to show a good certificate where it is verified. Without
@@ -160,7 +204,8 @@ extension Session {
     }
 
     /// Says who the client is before anything else, TLS included.
-    private func sendProxyHeader(of facts: ClientFacts, to upstream: Connection) async throws(SessionFailure) {
+    private func sendProxyHeader(to upstream: Connection) async throws(SessionFailure) {
+        let facts = clientFacts
         switch server.proxy.header {
         case .none: return
         case .v1: upstream.enqueue(ProxyHeader.version1(from: facts.source, to: facts.destination))
@@ -170,12 +215,7 @@ extension Session {
         try await flush(upstream)
     }
 
-    @inline(__always) private func readReply(from upstream: Connection) async throws(SessionFailure) {
-        if upstream.input.count >= server.proxy.bufferSize {
-            let text = upstream.input.withSpan { bytes in bytes.indices.map { bytes[$0] } }
-            throw failure("upstream sent too long response line: \"\(printed(text))\"", nil)
-        }
-        try await wait { upstream.isReadable || upstream.isAtEnd || upstream.isBroken }
+    private func readReply(from upstream: Connection) throws(SessionFailure) {
         let before = upstream.input.count
         upstream.read(through: worker.buffer, limit: server.proxy.bufferSize)
         if upstream.isBroken || (upstream.isAtEnd && upstream.input.count == before) { throw upstreamFault(upstream) }

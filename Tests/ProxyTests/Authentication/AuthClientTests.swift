@@ -52,9 +52,9 @@ import Testing
 
         static func text(_ question: Proxy.AuthQuestion) -> String {
             switch question.answer {
-            case .response(let response):
-                guard case .refused(let refusal, _) = response.verdict, case .message(let text) = refusal.text else {
-                    return "\(response.verdict)"
+            case .verdict(let verdict):
+                guard case .refused(let refusal, _) = verdict, case .message(let text) = refusal.text else {
+                    return "\(verdict)"
                 }
                 return String(decoding: text, as: UTF8.self)
             case .failed(let text, let error, let isOurs):
@@ -291,8 +291,8 @@ import Testing
             try takeTurn()
             bench.server.connections[0].source.close()
             try runLoop { questions[0].answer != nil }
-            guard case .response(let response) = questions[0].answer else { throw TestFailure("not heard") }
-            #expect(response.verdict == .failure("prematurely closed connection"))
+            guard case .verdict(let verdict) = questions[0].answer else { throw TestFailure("not heard") }
+            #expect(verdict == .failure("prematurely closed connection"))
             #expect(bench.server.connections.count == 1)
             try bench.close()
         }
