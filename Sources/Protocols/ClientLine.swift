@@ -7,7 +7,7 @@ extension Line {
         var words = LineWords()
         var rest = content
         while let word = bytes.firstWord(in: rest) {
-            if words.count == limit { throw .tooManyArguments }
+            if words.count == limit || words.isFull { throw .tooManyArguments }
             words.append(word)
             rest = word.upperBound..<content.upperBound
         }
@@ -41,6 +41,8 @@ struct LineWords {
     private(set) var count = 0
     /// As many as a command of SMTP may have, which is the most.
     private var places = InlineArray<12, Range<Int>>(repeating: 0..<0)
+
+    var isFull: Bool { count == places.count }
 
     mutating func append(_ place: Range<Int>) {
         places[count] = place

@@ -8,16 +8,5 @@ package enum Parsed<Value> {
     case invalid(ParseFault, byteCount: Int)
 }
 
-extension Parsed {
-    /// The same answer, with another value made of the one in it.
-    package func map<Other>(_ transform: (Value) -> Other) -> Parsed<Other> {
-        switch self {
-        case .complete(let value, let byteCount): .complete(transform(value), byteCount: byteCount)
-        case .incomplete: .incomplete
-        case .invalid(let fault, let byteCount): .invalid(fault, byteCount: byteCount)
-        }
-    }
-}
-
 extension Parsed: Equatable where Value: Equatable {}
 extension Parsed: Sendable where Value: Sendable {}

@@ -65,6 +65,12 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         words.withUTF8Buffer { unsafe append($0) }
     }
 
+    /// Appends a number as people write it.
+    mutating func append(decimal number: UInt) {
+        if number > 9 { append(decimal: number / 10) }
+        append(UInt8(ascii: "0") + UInt8(number % 10))
+    }
+
     /// Appends what the body writes, which is so many bytes at most.
     mutating func append<Result>(atMost byteCount: Int, writing body: (inout OutputSpan<UInt8>) -> Result) -> Result {
         makeRoom(for: byteCount)

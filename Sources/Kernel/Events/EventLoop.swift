@@ -121,8 +121,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         let poller = poller
         let foundCount = try poller.wait(milliseconds: timeout())
         nanoseconds = Self.clockNanoseconds() + lead
+        // Whoever goes on because of a timer knows what has come by then.
         while let timer = timers.popExpired(at: nanoseconds) { timer.action?() }
-        runJobs()
         for index in 0..<foundCount { if let readiness = poller.found(index) { tell(readiness) } }
         runJobs()
         if !afterTurn.isEmpty {
@@ -150,8 +150,9 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     @LoopActor private func timeout() -> CInt {
         if !jobs.isEmpty || !afterTurn.isEmpty { return 0 }
         guard let turn = timers.nextTurn else { return -1 }
+        // By the clock of the turn that has passed: a timer may be late by what that took. Rounded up: waking a moment
+        // too early would only mean to wait again.
         let rest = turn - nanoseconds
-        // Rounded up: waking a moment too early would only mean to wait again.
         return rest <= 0 ? 0 : CInt(clamping: (rest - 1) / 1_000_000 + 1)
     }
 

@@ -37,7 +37,8 @@ extension ListeningSocket {
         guard flags >= 0, kernel_fcntl(number, F_SETFL, flags | O_NONBLOCK) == 0, kernel_fcntl(number, F_SETFD, FD_CLOEXEC) == 0
         else { throw InheritedSocketFault("fcntl() \(address)") }
         let socket = ListeningSocket(descriptor: FileDescriptor(owning: number), address: address)
-        try? socket.descriptor.sendAtOnce(at: address)
+        // What somebody has set on it himself he may have had a reason for.
+        try? socket.descriptor.sendAtOnce(at: address, system: CongestionControl(of: number) ?? .ofSystem)
         return socket
     }
 

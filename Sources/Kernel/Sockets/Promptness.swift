@@ -34,7 +34,8 @@ struct CongestionControl {
     /// other side has room for.
     static let reno = CongestionControl(name: "reno")
 
-    /// What new connections have. It is the operator's choice for the paths that lead out of the machine.
+    /// What new connections have, as of the start of the program. It is the operator's choice for the paths that lead out
+    /// of the machine.
     static let ofSystem: CongestionControl = {
         let number = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         guard number >= 0 else { return reno }

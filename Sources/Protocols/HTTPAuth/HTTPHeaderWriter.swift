@@ -40,7 +40,7 @@ struct HTTPHeaderWriter {
 
     mutating func field(_ name: StaticString, _ number: UInt) {
         bytes.append(name)
-        digits(of: number)
+        bytes.append(decimal: number)
         bytes.append("\r\n")
     }
 
@@ -74,11 +74,6 @@ struct HTTPHeaderWriter {
             start = index + 1
         }
         bytes.append(content.extracting(start..<content.count))
-    }
-
-    private mutating func digits(of number: UInt) {
-        if number >= 10 { digits(of: number / 10) }
-        bytes.append(UInt8(ascii: "0") + UInt8(number % 10))
     }
 
     private static func hexDigit(_ nibble: UInt8) -> UInt8 {

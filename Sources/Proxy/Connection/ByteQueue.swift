@@ -40,7 +40,6 @@ struct ByteQueue {
     /// grows is copied by hand and the old place overwritten.
     private mutating func reserve(_ additional: Int) {
         guard bytes.count + additional > bytes.capacity else { return }
-        if bytes.isEmpty { return bytes.reserveCapacity(max(256, additional)) }
         var larger: [UInt8] = []
         larger.reserveCapacity(max(256, (count + additional) * 2))
         larger.append(contentsOf: bytes[start...])

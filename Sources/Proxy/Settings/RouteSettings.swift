@@ -99,19 +99,16 @@ package enum Route: Sendable, Equatable {
 /// An auth server, as `auth_http` names it.
 package final class AuthServer: Sendable, Equatable {
     package let host: Host
-    /// For the `Host` header: without port, an IPv6 address in brackets, `localhost` for a UNIX socket.
-    package let hostHeader: [UInt8]
-    /// Path and query.
-    package let uri: [UInt8]
     /// `https`.
     package let usesTLS: Bool
     /// What each question to it begins with.
     let opening: AuthRequest.Opening
 
+    /// - Parameters:
+    ///   - hostHeader: without port, an IPv6 address in brackets, `localhost` for a UNIX socket.
+    ///   - uri: path and query.
     package init(host: Host, hostHeader: [UInt8], uri: [UInt8], usesTLS: Bool = false) {
         self.host = host
-        self.hostHeader = hostHeader
-        self.uri = uri
         self.usesTLS = usesTLS
         opening = AuthRequest.Opening(uri: uri, host: hostHeader)
     }

@@ -99,6 +99,25 @@ import Testing
         }
     }
 
+    @Test func `who goes on because of a timer knows what has come by then`() throws {
+        try onLoop {
+            let pair = try WatchedPair(Recorder())
+            defer { pair.close() }
+            try runLoop { pair.near.isWritable }
+            let waiter = Waiter()
+            let timer = LoopTimer { waiter.wake() }
+            var hasCome: Bool?
+            Task { @LoopActor in
+                await waiter.sleep()
+                hasCome = pair.near.isReadable
+            }
+            timer.start(after: .zero)
+            pair.far.say("word")
+            try runLoop { hasCome != nil }
+            #expect(hasCome == true)
+        }
+    }
+
     @Test func `work put off is done once, at the end of a turn`() throws {
         try onLoop {
             var count = 0

@@ -40,7 +40,10 @@ import Testing
         try onLoop {
             let pair = try WatchedPair(Recorder(), overTCP: true)
             defer { pair.close() }
-            #expect(!pair.near.isPaced && !pair.far.isPaced)
+            let expected = CongestionControl.ofSystem.isPaced ? CongestionControl.reno : .ofSystem
+            for end in [pair.near, pair.far] {
+                #expect(CongestionControl(of: end.number)?.name == expected.name && !end.isPaced)
+            }
         }
     }
 }

@@ -18,6 +18,11 @@ import Testing
         #expect(found == line)
     }
 
+    @Test(arguments: UInt8.min ... .max) func `letters are those of ASCII`(_ byte: UInt8) {
+        let letters = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+        #expect(byte.isLetter == letters.contains(byte))
+    }
+
     @Test func `a carriage return before the start is not part of the line`() {
         let line = Array("\r\n".utf8).span.line(from: 1)
         #expect(line == Line(content: 1..<1, end: 2))

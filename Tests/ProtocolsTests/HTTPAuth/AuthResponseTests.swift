@@ -1,5 +1,6 @@
-import Protocols
 import Testing
+
+@testable import Protocols
 
 @Suite struct AuthResponseTests {
     typealias Verdict = AuthResponse.Verdict
@@ -117,8 +118,21 @@ import Testing
         (ok + route + "Auth-Server: 192.0.2.8\r\n\r\n", "sent contradictory \"auth-server\" headers in response"),
         (ok + route + "auth-port: 144\r\n\r\n", "sent contradictory \"auth-port\" headers in response"),
         (ok + route + "Auth-User: a\r\nAuth-User: b\r\n\r\n", "sent contradictory \"auth-user\" headers in response"),
+        (ok + route + "Auth-User: a\r\nAuth-User: b\r\nAuth-User: a\r\n\r\n", "sent contradictory \"auth-user\" headers in response"),
+        (ok + route + "Auth-User: a\r\nAuth-User: b\r\nAuth-User: b\r\n\r\n", "sent contradictory \"auth-user\" headers in response"),
         (ok + route + "Auth-Pass: a\r\nAuth-Pass:\r\n\r\n", "sent contradictory \"auth-pass\" headers in response"),
     ]
+
+    @Test func `there is a place for each header that means anything`() throws {
+        for name in HTTPResponseHead.Name.allCases {
+            let bytes = Array("HTTP/1.0 200 OK\r\n\(name.word): value\r\n\r\n".utf8)
+            guard case .complete(let head, byteCount: bytes.count) = HTTPResponseHead.parse(bytes.span) else { throw Unparsed() }
+            let value = try #require(try head.value(of: name), "\(name)")
+            #expect(String(decoding: bytes[value], as: UTF8.self) == "value")
+        }
+    }
+
+    private struct Unparsed: Error {}
 
     @Test(arguments: failing)
     func `whatever is not a consistent yes is the auth server's failure`(_ text: String, _ expected: String) {

@@ -1,5 +1,6 @@
 import Configuration
 import Kernel
+import Protocols
 import TestSupport
 import Testing
 
@@ -10,6 +11,11 @@ private let listen = "listen 143; "
 
 private func route(mail: String = "", server: String, listen: String = listen) throws -> Route? {
     try schema.settings(mail: mail, server: listen + server)[RouteSettings.self].route
+}
+
+/// What a question to this server begins with.
+private func opening(_ host: String, _ uri: String) -> AuthRequest.Opening {
+    AuthRequest.Opening(uri: Array(uri.utf8), host: Array(host.utf8))
 }
 
 @Suite struct RouteSettingsTests {
@@ -30,7 +36,7 @@ private func route(mail: String = "", server: String, listen: String = listen) t
     func `auth_http names an address, a host for the header and a URI`(_ text: String, _ address: String, _ host: String, _ uri: String) throws {
         let server = try only(try route(server: "auth_http \(text);"))
         #expect(server.host.addresses.map(\.description) == [address] && !server.usesTLS)
-        #expect(server.hostHeader == Array(host.utf8) && server.uri == Array(uri.utf8))
+        #expect(server.opening == opening(host, uri))
     }
 
     @Test(arguments: [
@@ -45,7 +51,7 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         let server = try only(try route(server: "auth_http \(text);"))
         let localhost = try #require(NameLookup.addresses(of: "localhost", port: 8443).first)
         #expect(server.host.addresses.first?.description == address.replacing("LOCALHOST:8443", with: localhost.description) && server.usesTLS)
-        #expect(server.hostHeader == Array(host.utf8) && server.host.name == name && server.uri == Array(uri.utf8))
+        #expect(server.host.name == name && server.opening == opening(host, uri))
     }
 
     @Test(arguments: [
@@ -74,7 +80,7 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         let all = NameLookup.addresses(of: "localhost", port: 8000)
         try #require(!all.isEmpty)
         let server = try only(try route(server: "auth_http localhost:8000/a;"))
-        #expect(server.host.addresses == all && server.host.port == 8000 && !server.host.isInDNS && server.uri == Array("/a".utf8))
+        #expect(server.host.addresses == all && server.host.port == 8000 && !server.host.isInDNS && server.opening == opening("localhost", "/a"))
         #expect(try route(server: "proxy_pass localhost:8000;") == .upstream(server.host))
     }
 
@@ -101,7 +107,7 @@ private func route(mail: String = "", server: String, listen: String = listen) t
         let twice = try route(mail: "auth_http 127.0.0.9;", server: "auth_http 127.0.0.1/a; auth_http https://127.0.0.2:444;")
         guard case .authServers(let servers)? = words else { throw Missing() }
         #expect(words == twice && servers.flatMap(\.host.addresses).map(\.description) == ["127.0.0.1:80", "127.0.0.2:444"])
-        #expect(servers.map(\.usesTLS) == [false, true] && servers.map { String(decoding: $0.uri, as: UTF8.self) } == ["/a", "/"])
+        #expect(servers.map(\.usesTLS) == [false, true] && servers.map(\.opening) == [opening("127.0.0.1", "/a"), opening("127.0.0.2", "/")])
     }
 
     @Test(arguments: [
