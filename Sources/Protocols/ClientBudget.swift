@@ -53,3 +53,32 @@ struct ClientBudget: Sendable {
         return word.allSatisfy(\.isLetter) ? String(decoding: word, as: UTF8.self) : nil
     }
 }
+
+/// A client's side that counts what it is told.
+protocol BudgetedDialogue {
+    var budget: ClientBudget { get set }
+
+    /// A line that belongs to nothing ends what it might have belonged to.
+    mutating func abandonExchange()
+}
+
+extension BudgetedDialogue {
+    typealias Decision = (action: ClientAction, note: String?)
+
+    /// Counts a line, and lets it be decided upon while there are few enough.
+    /// - Parameter invalid: the protocol's reply to a line that it does not know.
+    @inline(__always) mutating func admit<Unit>(
+        _ parsed: consuming Parsed<Unit>, invalid: [UInt8], then decide: (inout Self, Unit) -> Decision
+    ) -> ClientStep {
+        switch budget.admit(parsed, invalid: invalid) {
+        case .awaitInput:
+            return ClientStep(byteCount: 0, .awaitInput)
+        case .turnedAway(let step):
+            abandonExchange()
+            return step
+        case .admitted(let unit, let byteCount):
+            let decision = decide(&self, unit)
+            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
+        }
+    }
+}

@@ -1,5 +1,5 @@
 /// An IMAP client's way to its login (`mail-imap.md`, sections 1 to 9).
-package struct IMAPClientDialogue: ClientDialogue {
+package struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         /// Between commands, or inside one whose literals up to this position have been asked for.
         case reading(continuedAt: Int)
@@ -11,12 +11,10 @@ package struct IMAPClientDialogue: ClientDialogue {
         static let idle = reading(continuedAt: 0)
     }
 
-    private typealias Decision = (action: ClientAction, note: String?)
-
     private let server: IMAP
     private let salt: [UInt8]
     private let believesClaims: Bool
-    private var budget: ClientBudget
+    var budget: ClientBudget
     private var state = State.idle
     /// What the client has said of itself.
     private var clientID = IMAPClientID()
@@ -103,7 +101,7 @@ extension IMAPClientDialogue {
             return turnAway(rejection, byteCount)
         case .command(let command, let byteCount):
             state = .idle
-            return admit(.complete(command, byteCount: byteCount), tag: command.tag) { dialogue, command in
+            return admit(.complete(command, byteCount: byteCount), invalid: IMAPReply.invalidCommand(command.tag)) { dialogue, command in
                 dialogue.perform(command, overTLS: overTLS)
             }
         }
@@ -111,31 +109,17 @@ extension IMAPClientDialogue {
 
     private mutating func turnAway(_ rejection: IMAPRejection, _ byteCount: Int) -> ClientStep {
         let parsed = Parsed<IMAPCommand>.invalid(rejection.fault, byteCount: byteCount)
-        let step = admit(parsed, tag: rejection.tag) { dialogue, command in dialogue.refuseCommand(command.tag) }
+        let step = admit(parsed, invalid: IMAPReply.invalidCommand(rejection.tag)) { dialogue, command in dialogue.refuseCommand(command.tag) }
         guard rejection.losesLiteral, case .reply(let reply) = step.action else { return step }
         return ClientStep(byteCount: byteCount, .close(after: reply), note: step.note)
     }
 
     private mutating func readResponse(_ input: Span<UInt8>, tag: [UInt8]) -> ClientStep {
         let parsed = ResponseLine.parse(input, words: IMAPCommand.maxArguments)
-        return admit(parsed, tag: tag) { dialogue, response in dialogue.take(response) }
+        return admit(parsed, invalid: IMAPReply.invalidCommand(tag)) { dialogue, response in dialogue.take(response) }
     }
 
-    /// Counts a line, and lets it be decided upon while there are few enough.
-    private mutating func admit<Unit>(
-        _ parsed: Parsed<Unit>, tag: [UInt8]?, then decide: (inout Self, Unit) -> Decision
-    ) -> ClientStep {
-        switch budget.admit(parsed, invalid: IMAPReply.invalidCommand(tag)) {
-        case .awaitInput:
-            return ClientStep(byteCount: 0, .awaitInput)
-        case .turnedAway(let step):
-            state = .idle
-            return step
-        case .admitted(let unit, let byteCount):
-            let decision = decide(&self, unit)
-            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
-        }
-    }
+    mutating func abandonExchange() { state = .idle }
 }
 
 /// Deciding: from a command or response to an action.

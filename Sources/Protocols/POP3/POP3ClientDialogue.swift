@@ -1,5 +1,5 @@
 /// A POP3 client's way to its login (`mail-pop3.md`, sections 3 to 7).
-package struct POP3ClientDialogue: ClientDialogue {
+package struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         case idle
         /// USER has been said, PASS is to come.
@@ -10,13 +10,11 @@ package struct POP3ClientDialogue: ClientDialogue {
         case explaining(OAuthRefusal)
     }
 
-    private typealias Decision = (action: ClientAction, note: String?)
-
     private let server: POP3
     /// What the greeting shows and every digest answers.
     private let salt: [UInt8]
     private let believesClaims: Bool
-    private var budget: ClientBudget
+    var budget: ClientBudget
     private var state = State.idle
     /// Whether the peer may still say who its client is. Who is known to be the client may not.
     private var mayClaim: Bool
@@ -35,26 +33,15 @@ package struct POP3ClientDialogue: ClientDialogue {
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         if expectsResponse {
-            return admit(ResponseLine.parse(input, words: POP3Command.maxArguments)) { dialogue, response in
-                dialogue.take(response)
-            }
+            let parsed = ResponseLine.parse(input, words: POP3Command.maxArguments)
+            return admit(parsed, invalid: POP3Reply.invalidCommand) { dialogue, response in dialogue.take(response) }
         }
-        return admit(parse(input)) { dialogue, command in dialogue.perform(command, overTLS: overTLS) }
+        return admit(parse(input), invalid: POP3Reply.invalidCommand) { dialogue, command in
+            dialogue.perform(command, overTLS: overTLS)
+        }
     }
 
-    /// Counts a line, and lets it be decided upon while there are few enough.
-    private mutating func admit<Unit>(_ parsed: consuming Parsed<Unit>, then decide: (inout Self, Unit) -> Decision) -> ClientStep {
-        switch budget.admit(parsed, invalid: POP3Reply.invalidCommand) {
-        case .awaitInput:
-            return ClientStep(byteCount: 0, .awaitInput)
-        case .turnedAway(let step):
-            state = .idle
-            return step
-        case .admitted(let unit, let byteCount):
-            let decision = decide(&self, unit)
-            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
-        }
-    }
+    mutating func abandonExchange() { state = .idle }
 
     package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: POP3Reply.invalidCommand)

@@ -1,6 +1,6 @@
 /// An SMTP client's way to its login, or to its first recipient where no login is asked for
 /// (`mail-smtp.md`, sections 3 to 7).
-package struct SMTPClientDialogue: ClientDialogue {
+package struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         case idle
         case negotiating(SASLExchange)
@@ -9,11 +9,9 @@ package struct SMTPClientDialogue: ClientDialogue {
         case explaining(OAuthRefusal)
     }
 
-    private typealias Decision = (action: ClientAction, note: String?)
-
     private let server: SMTP
     private let salt: [UInt8]
-    private var budget: ClientBudget
+    var budget: ClientBudget
     private var state = State.idle
     private var client = SMTPClientWords()
     /// What the proxy before us has said of its client in all its XCLIENT commands; nil where it has said nothing.
@@ -35,26 +33,15 @@ package struct SMTPClientDialogue: ClientDialogue {
 
     package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         if expectsResponse {
-            return admit(ResponseLine.parse(input, words: SMTPCommand.maxArguments)) { dialogue, response in
-                dialogue.take(response)
-            }
+            let parsed = ResponseLine.parse(input, words: SMTPCommand.maxArguments)
+            return admit(parsed, invalid: SMTPReply.invalidCommand) { dialogue, response in dialogue.take(response) }
         }
-        return admit(parse(input)) { dialogue, command in dialogue.perform(command, overTLS: overTLS) }
+        return admit(parse(input), invalid: SMTPReply.invalidCommand) { dialogue, command in
+            dialogue.perform(command, overTLS: overTLS)
+        }
     }
 
-    /// Counts a line, and lets it be decided upon while there are few enough.
-    private mutating func admit<Unit>(_ parsed: consuming Parsed<Unit>, then decide: (inout Self, Unit) -> Decision) -> ClientStep {
-        switch budget.admit(parsed, invalid: SMTPReply.invalidCommand) {
-        case .awaitInput:
-            return ClientStep(byteCount: 0, .awaitInput)
-        case .turnedAway(let step):
-            state = .idle
-            return step
-        case .admitted(let unit, let byteCount):
-            let decision = decide(&self, unit)
-            return ClientStep(byteCount: byteCount, decision.action, note: decision.note)
-        }
-    }
+    mutating func abandonExchange() { state = .idle }
 
     package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: SMTPReply.invalidCommand)
