@@ -260,7 +260,7 @@ import Telemetry
         // it. A client that has ended TLS hears that we have too.
         if !client.isHandshaking && !awaitsTLS {
             client.enqueue(farewell)
-            client.flush()
+            client.flush(isLast: true)
             client.endSending()
         }
         client.drain(through: worker.buffer)

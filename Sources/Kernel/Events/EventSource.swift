@@ -26,7 +26,7 @@ import Glibc
     /// The connection has failed; the next call says how.
     var hasFailed = false
     /// All that the other side has sent has been read, and then its end.
-    var isDrained = false
+    package internal(set) var isDrained = false
     /// Whether the loop says when it becomes writable. Where not, whatever happens to the stream shows that it is.
     var reportsWritable = true
     /// Told of events; released by `close()`.

@@ -89,7 +89,7 @@ extension EventSource {
     }
 
     /// Writes as much as the kernel takes.
-    /// - Parameter hasMore: whether more is written right behind, with which the last of it may go.
+    /// - Parameter hasMore: whether more is written right behind, or the sending ended, with which the last of it may go.
     package func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
         bytes.withUnsafeBytes { send($0, flags: hasMore ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) }
     }

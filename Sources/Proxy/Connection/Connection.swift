@@ -31,6 +31,8 @@ import TLS
     var isWritable: Bool { tls?.isWritable ?? source.isWritable }
     /// The other side has ended its sending, or is gone; what it sent before may still be unread.
     var hasHungUp: Bool { source.hasHungUp }
+    /// The kernel has nothing more to give of what the other side has sent before it ended.
+    var isDrained: Bool { source.isDrained }
     var canRead: Bool { isReadable && !isAtEnd && !isBroken }
 
     /// Why a connection that became writable is none, or nil where it is one.
@@ -44,7 +46,10 @@ import TLS
     }
 
     /// Writes as much as is taken.
-    func send(_ bytes: Span<UInt8>) -> Transfer { noting(tls?.send(bytes) ?? source.send(bytes)) }
+    /// - Parameter isLast: whether the sending is ended right behind, which then goes with it.
+    func send(_ bytes: Span<UInt8>, isLast: Bool = false) -> Transfer {
+        noting(tls?.send(bytes, hasMore: isLast) ?? source.send(bytes, hasMore: isLast))
+    }
 
     /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
     var isPlain: Bool { tls == nil }
@@ -179,9 +184,10 @@ import TLS
     var hasOutput: Bool { !output.isEmpty }
 
     /// Sends what waits, as far as the kernel takes it.
-    func flush() {
+    /// - Parameter isLast: whether the sending is ended right behind.
+    func flush(isLast: Bool = false) {
         while !output.isEmpty && isWritable && !isBroken {
-            switch output.withSpan({ send($0) }) {
+            switch output.withSpan({ send($0, isLast: isLast) }) {
             case .moved(let count): output.consume(count)
             case .wouldBlock, .failed: return
             case .closed: isBroken = true

@@ -46,6 +46,8 @@ import Telemetry
         var isDone = false
         /// And `to` knows that it was all.
         var isEndPassedOn = false
+        /// What it has said last waits to go with its end.
+        var isHeldBack = false
 
         var isFlood: Bool { run >= Relay.flood && !isGivenUp && from.isPlain && to.isPlain }
         /// Whether what it has said may be all that is to come before an answer.
@@ -247,11 +249,18 @@ import Telemetry
         return !advance(&fromClient) && !fromClient.isStuck
     }
 
-    /// Both sides have ended. Who has not heard it yet hears it by the close, which spares a call.
+    /// Both sides have ended.
     private func finish() {
-        if !fromClient.isEndPassedOn { fromClient.to.sayGoodbye() }
-        if !fromUpstream.isEndPassedOn { fromUpstream.to.sayGoodbye() }
+        sayGoodbye(in: fromClient)
+        sayGoodbye(in: fromUpstream)
         end("proxied session done")
+    }
+
+    /// Who has not heard of the end yet hears it by the close, which spares a call. But a close forgets what waits for it
+    /// where a word has come meanwhile.
+    private func sayGoodbye(in flow: borrowing Flow) {
+        if flow.isEndPassedOn { return }
+        if flow.isHeldBack { flow.to.endSending() } else { flow.to.sayGoodbye() }
     }
 
     /// `to` takes nothing any longer. What it has sent itself is still delivered, by the other flow.
@@ -274,9 +283,11 @@ import Telemetry
     private func forward(_ count: Int, in flow: inout Flow) {
         let to = flow.to
         var sent = 0
+        flow.isHeldBack = flow.from.isDrained
+        let isLast = flow.isHeldBack
         let isTaken = worker.buffer.withBytes(count) { bytes in
             while sent < bytes.count && to.isWritable {
-                switch to.send(bytes.extracting(sent..<bytes.count)) {
+                switch to.send(bytes.extracting(sent..<bytes.count), isLast: isLast) {
                 case .moved(let more): sent += more
                 case .wouldBlock: return true
                 case .closed, .failed: return false

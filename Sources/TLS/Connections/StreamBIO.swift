@@ -22,8 +22,9 @@ import Kernel
     /// How much one read may bring. 0 where there is to be none, and nil where OpenSSL says it itself.
     private var intakeLimit: Int?
     private var hasMore = false
-    /// Asked once, and by those only who have much to say.
-    private lazy var joinsRecords = !source.isPaced
+    /// Whether records may wait for those behind them. Where the kernel paces the connection, that would cost more than it
+    /// spares: it takes long over long pieces. Asked once, and by those only who have much to say.
+    private(set) lazy var joinsRecords = !source.isPaced
     private var held: [UInt8] = []
     private var isHolding = false
 
@@ -44,10 +45,9 @@ import Kernel
         body()
     }
 
-    /// The record that OpenSSL writes during `body` may go with the one that comes right behind it, if there is one.
-    /// Where the kernel paces the connection, that would cost more than it spares: it takes long over long pieces.
+    /// The record that OpenSSL writes during `body` may go with what comes right behind it, if there is anything.
     func joining(_ hasMore: Bool, _ body: () -> CInt) -> CInt {
-        self.hasMore = hasMore && joinsRecords
+        self.hasMore = hasMore
         defer { self.hasMore = false }
         return body()
     }

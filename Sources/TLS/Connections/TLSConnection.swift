@@ -158,7 +158,8 @@ struct ConnectionHandle: ~Copyable {
 
     /// Encrypts and sends as much as the kernel takes. After `.wouldBlock`, which leaves `isWritable` false, the
     /// same bytes must come again, from wherever they are by then, since some of them may be on their way already.
-    package func send(_ bytes: Span<UInt8>) -> Transfer {
+    /// - Parameter hasMore: whether more is sent right behind, or the sending ended, with which the last of it may go.
+    package func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
         if fault != nil { return .closed }
         if bytes.isEmpty { return .moved(0) }
         sendsAfterReading = false
@@ -168,7 +169,7 @@ struct ConnectionHandle: ~Copyable {
         ErrorQueue.clear()
         var count = 0
         // OpenSSL returns after each record (SSL_MODE_ENABLE_PARTIAL_WRITE).
-        let status = stream.joining(bytes.count > RecordIntake.mostPlaintext) {
+        let status = stream.joining(hasMore || bytes.count > RecordIntake.mostPlaintext && stream.joinsRecords) {
             bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
         }
         if status == 1 { return .moved(count) }
@@ -184,11 +185,12 @@ struct ConnectionHandle: ~Copyable {
         }
     }
 
-    /// Tells the other side that nothing more comes, where that goes without waiting. The stream stays open.
+    /// Tells the other side that nothing more comes, where that goes without waiting. The stream stays open, but its sending
+    /// must be ended right behind: what is said here may go with that.
     package func endSending() {
         guard fault == nil, SSL_is_init_finished(handle.pointer) == 1 else { return }
         ErrorQueue.clear()
-        _ = SSL_shutdown(handle.pointer)
+        _ = stream.joining(true) { SSL_shutdown(handle.pointer) }
     }
 
     // MARK: Outcomes

@@ -7,8 +7,8 @@ import Testing
 
 @Suite struct ConnectionTests {
     /// A connection, and the far end that a test speaks through.
-    @LoopActor private func pair() throws -> (Connection, EventSource) {
-        let pair = try WatchedPair(Recorder())
+    @LoopActor private func pair(overTCP: Bool = false) throws -> (Connection, EventSource) {
+        let pair = try WatchedPair(Recorder(), overTCP: overTCP)
         try runLoop { pair.near.isWritable }
         return (Connection(pair.near), pair.far)
     }
@@ -53,6 +53,19 @@ import Testing
             #expect(buffer.withBytes(9) { bytes in bytes.indices.allSatisfy { bytes[$0] == 0 } })
             connection.read(through: buffer, limit: 100)
             #expect(text(connection.input) == "TLS")
+            connection.close()
+        }
+    }
+
+    @Test func `what is said last waits for the end and goes with it`() throws {
+        try onLoop {
+            let (connection, far) = try pair(overTCP: true)
+            let before = far.segmentsReceived
+            connection.enqueue(Array("bye".utf8))
+            connection.flush(isLast: true)
+            #expect(!connection.hasOutput && far.segmentsReceived == before)
+            connection.endSending()
+            #expect(far.hear() == (Array("bye".utf8), true) && far.segmentsReceived == before + 1)
             connection.close()
         }
     }

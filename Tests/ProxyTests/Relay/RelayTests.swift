@@ -21,12 +21,12 @@ import Testing
 
         init(
             toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
-            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil
+            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil, overTCP: Bool = false
         ) throws {
             worker = try .withRoom(for: 2 + pipes * Pipe.descriptorCount)
             for _ in 0..<2 { #expect(worker.takeConnection()) }
             // Only TCP lets anything gather.
-            clientPair = try WatchedPair(Recorder(), overTCP: waveDuration != nil)
+            clientPair = try WatchedPair(Recorder(), overTCP: overTCP || waveDuration != nil)
             upstreamPair = try WatchedPair(Recorder())
             let log = ErrorLog([.init(file: try LogFile.open(Workspace.here().file("relay.log")), level: .info)])
             var first = (ByteQueue(), ByteQueue())
@@ -310,6 +310,17 @@ import Testing
             #expect(try bench.hearEnd(bench.client) == Array("bye".utf8))
             #expect(bench.isOver && !bench.clientPair.near.isOpen)
             #expect(try bench.records == ["proxied session done" + Self.context])
+        }
+    }
+
+    @Test func `the last word and the end behind it go to the client in one packet`() throws {
+        try onLoop {
+            let bench = try Bench(overTCP: true)
+            let before = bench.client.segmentsReceived
+            bench.upstream.say("bye")
+            bench.upstream.endSending()
+            #expect(try bench.hearEnd(bench.client) == Array("bye".utf8))
+            #expect(bench.isOver && bench.client.segmentsReceived == before + 1)
         }
     }
 

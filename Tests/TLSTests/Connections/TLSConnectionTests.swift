@@ -63,6 +63,18 @@ private func someBytes(_ count: Int) -> [UInt8] {
         }
     }
 
+    @Test func `what is said last, the goodbye and the end go in one packet`() throws {
+        try connected(overTCP: true) { pair in
+            let before = pair.client.source.segmentsReceived
+            #expect(pair.server.send([1, 2].span, hasMore: true) == .moved(2))
+            pair.server.endSending()
+            pair.server.source.endSending()
+            try runLoop { pair.client.source.isReadable }
+            let (bytes, end) = pair.drain(pair.client)
+            #expect(bytes == [1, 2] && end == .closed && pair.client.source.segmentsReceived == before + 1)
+        }
+    }
+
     @Test func `a full socket blocks, and the same bytes go on later from another place`() throws {
         try connected { pair in
             let bytes = someBytes(4_000_000)
