@@ -41,7 +41,9 @@ package struct ProxyHeader: Sendable, Equatable {
 
 /// What the bytes at the start of a connection amount to. Until they are a header, all of them are part of it.
 package enum ProxyHeaderInput: Sendable, Equatable {
-    case header(ProxyHeader, byteCount: Int)
+    /// Indirect, since a value that had room for a header would be filled where there is none with what some register
+    /// holds by chance: the end of what was copied last, such as a password.
+    indirect case header(ProxyHeader, byteCount: Int)
     case incomplete
     /// There is no header, nor will there be one.
     case broken(ProxyHeaderFault)
