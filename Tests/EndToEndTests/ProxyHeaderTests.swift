@@ -144,6 +144,24 @@ import Testing
         try eventually("no password in memory") { worker.occurrencesInMemory(of: Array("hunter2".utf8)) == 0 }
     }
 
+    /// What a release build leaves behind depends on how it copies so many bytes.
+    @Test func `no password is left where one has come in the place of a header, or right behind it, whatever its length`() throws {
+        let behind = try Behind()
+        let worker = try behind.server.awaitWorkers(1)[0]
+        for opening in ["a LOGIN joe ", "PROXY UNKNOWN\r\na LOGIN joe ", "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\nPASS "] {
+            for length in stride(from: 8, through: 60, by: 4) {
+                let password = String(repeating: "hunter2_", count: 8).prefix(length)
+                let client = try behind.client()
+                try client.send("\(opening)\(password)\r\n")
+                client.finishSending()
+                _ = try client.rest()
+                try eventually("no password in memory after \(opening) and \(length) bytes", by: .after(.seconds(3))) {
+                    worker.occurrencesInMemory(of: Array("hunter2_".utf8)) == 0
+                }
+            }
+        }
+    }
+
     @Test func `a header cut short by the end of the connection is broken, and none at all is no fault`() throws {
         let behind = try Behind()
         let check = try behind.client()

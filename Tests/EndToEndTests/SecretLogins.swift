@@ -53,13 +53,14 @@ struct SecretLogin: Sendable {
         (0..<4).map { _ in String(format: "%08x", UInt32.random(in: 0 ... .max)) }.joined()
     }
 
-    /// The secret as it is and as base64 has it, wherever in a response it begins.
-    static func forms(of secret: String) -> [String] {
+    /// The beginning and the end of the secret as it is and as base64 has it, wherever in a response it begins: what is
+    /// forgotten somewhere may be no more than a register holds.
+    static func pieces(of secret: String) -> [String] {
         let encoded = (0..<3).map { shift in
             // The digits at both ends depend on what stands beside the secret.
             String((String(repeating: "x", count: shift) + secret).base64.dropFirst(4).dropLast(4))
         }
-        return [secret] + encoded
+        return ([secret] + encoded).flatMap { [String($0.prefix(8)), String($0.suffix(8))] }
     }
 
     static func all(of speech: Speech, password: String) -> [SecretLogin] {

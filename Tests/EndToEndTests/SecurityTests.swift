@@ -158,9 +158,9 @@ import Testing
         let password = SecretLogin.randomDigest()
         for login in SecretLogin.all(of: speech, password: password) where login.isPassword || !fate.isUpstreams {
             clients.append(try login.say(to: try proxy.client(), speech, expecting: fate.isGood))
-            for form in SecretLogin.forms(of: password) + SecretLogin.forms(of: fate.replacement) {
-                try eventually("no \(form) in memory after \(login.name)", by: .after(.seconds(3))) {
-                    worker.occurrencesInMemory(of: Array(form.utf8)) == 0
+            for piece in SecretLogin.pieces(of: password) + SecretLogin.pieces(of: fate.replacement) {
+                try eventually("no \(piece) in memory after \(login.name)", by: .after(.seconds(3))) {
+                    worker.occurrencesInMemory(of: Array(piece.utf8)) == 0
                 }
             }
         }

@@ -31,8 +31,8 @@ import TLS
     var isWritable: Bool { tls?.isWritable ?? source.isWritable }
     /// The other side has ended its sending, or is gone; what it sent before may still be unread.
     var hasHungUp: Bool { source.hasHungUp }
-    /// The kernel has nothing more to give of what the other side has sent before it ended.
-    var isDrained: Bool { source.isDrained }
+    /// The other side has ended its sending, and all of it has been read but for the end. Under TLS that shows later.
+    var hasSaidAll: Bool { isPlain && source.isDrained }
     var canRead: Bool { isReadable && !isAtEnd && !isBroken }
 
     /// Why a connection that became writable is none, or nil where it is one.
@@ -83,12 +83,9 @@ import TLS
 
     /// Ends this side's sending; the other side may go on.
     func endSending() {
-        sayGoodbye()
+        tls?.endSending()
         source.endSending()
     }
-
-    /// Says under TLS that nothing more comes. In the clear, to end is to say so.
-    func sayGoodbye() { tls?.endSending() }
 
     // MARK: TLS
 

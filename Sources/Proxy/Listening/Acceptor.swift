@@ -168,7 +168,8 @@ import Telemetry
     private func turnAway(_ source: EventSource, from server: MailServer, at listen: Listen) {
         if !server.beginsWithTLS(listen) {
             let dialogue = server.mailProtocol.makeClientDialogue(DialogueStart(challenge: 0, time: 0))
-            _ = source.send(dialogue.farewell(.tooManyConnections).span)
+            _ = source.send(dialogue.farewell(.tooManyConnections).span, hasMore: true)
+            source.endSending()
         }
         source.close()
     }

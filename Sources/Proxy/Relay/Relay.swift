@@ -46,8 +46,6 @@ import Telemetry
         var isDone = false
         /// And `to` knows that it was all.
         var isEndPassedOn = false
-        /// What it has said last waits to go with its end.
-        var isHeldBack = false
 
         var isFlood: Bool { run >= Relay.flood && !isGivenUp && from.isPlain && to.isPlain }
         /// Whether what it has said may be all that is to come before an answer.
@@ -176,6 +174,11 @@ import Telemetry
                 if flow.isGivenUp { continue }
                 lastActivity = LoopActor.loop.now
                 if flow.pipe == nil { forward(count, in: &flow) }
+                if flow.from.hasSaidAll {
+                    // What was said last waits for the end, which so must follow in this step.
+                    flow.hasEnded = true
+                    flow.isDone = !flow.isStuck
+                }
             case .wouldBlock: return byteCount
             case .closed: flow.hasEnded = true
             case .failed:
@@ -251,16 +254,15 @@ import Telemetry
 
     /// Both sides have ended.
     private func finish() {
-        sayGoodbye(in: fromClient)
-        sayGoodbye(in: fromUpstream)
+        conclude(fromClient)
+        conclude(fromUpstream)
         end("proxied session done")
     }
 
-    /// Who has not heard of the end yet hears it by the close, which spares a call. But a close forgets what waits for it
-    /// where a word has come meanwhile.
-    private func sayGoodbye(in flow: borrowing Flow) {
-        if flow.isEndPassedOn { return }
-        if flow.isHeldBack { flow.to.endSending() } else { flow.to.sayGoodbye() }
+    /// Who has not heard of the end yet hears it by the close, which spares a call. But a close forgets what waits for it if
+    /// a word has come meanwhile: what was said last, and TLS's goodbye.
+    private func conclude(_ flow: borrowing Flow) {
+        if !flow.isEndPassedOn && (flow.from.hasSaidAll || !flow.to.isPlain) { flow.to.endSending() }
     }
 
     /// `to` takes nothing any longer. What it has sent itself is still delivered, by the other flow.
@@ -283,8 +285,7 @@ import Telemetry
     private func forward(_ count: Int, in flow: inout Flow) {
         let to = flow.to
         var sent = 0
-        flow.isHeldBack = flow.from.isDrained
-        let isLast = flow.isHeldBack
+        let isLast = flow.from.hasSaidAll
         let isTaken = worker.buffer.withBytes(count) { bytes in
             while sent < bytes.count && to.isWritable {
                 switch to.send(bytes.extracting(sent..<bytes.count), isLast: isLast) {

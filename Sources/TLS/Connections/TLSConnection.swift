@@ -169,7 +169,7 @@ struct ConnectionHandle: ~Copyable {
         ErrorQueue.clear()
         var count = 0
         // OpenSSL returns after each record (SSL_MODE_ENABLE_PARTIAL_WRITE).
-        let status = stream.joining(hasMore || bytes.count > RecordIntake.mostPlaintext && stream.joinsRecords) {
+        let status = stream.joining(bytes.count > RecordIntake.mostPlaintext ? stream.joinsRecords : hasMore) {
             bytes.withUnsafeBytes { SSL_write_ex(handle.pointer, $0.baseAddress, $0.count, &count) }
         }
         if status == 1 { return .moved(count) }
@@ -186,7 +186,7 @@ struct ConnectionHandle: ~Copyable {
     }
 
     /// Tells the other side that nothing more comes, where that goes without waiting. The stream stays open, but its sending
-    /// must be ended right behind: what is said here may go with that.
+    /// must be ended right behind, or it be closed: what is said here goes with that.
     package func endSending() {
         guard fault == nil, SSL_is_init_finished(handle.pointer) == 1 else { return }
         ErrorQueue.clear()

@@ -65,6 +65,8 @@ import Testing
             connection.flush(isLast: true)
             #expect(!connection.hasOutput && far.segmentsReceived == before)
             connection.endSending()
+            try LoopActor.loop.watch(far, Recorder())
+            try runLoop { far.hasHungUp }
             #expect(far.hear() == (Array("bye".utf8), true) && far.segmentsReceived == before + 1)
             connection.close()
         }
