@@ -173,12 +173,10 @@ import Telemetry
                 // That it is heard out gives it no more time.
                 if flow.isGivenUp { continue }
                 lastActivity = LoopActor.loop.now
+                // What is said last waits for the end, which so must follow in this step.
+                flow.hasEnded = flow.from.hasSaidAll
                 if flow.pipe == nil { forward(count, in: &flow) }
-                if flow.from.hasSaidAll {
-                    // What was said last waits for the end, which so must follow in this step.
-                    flow.hasEnded = true
-                    flow.isDone = !flow.isStuck
-                }
+                if flow.hasEnded { flow.isDone = !flow.isStuck }
             case .wouldBlock: return byteCount
             case .closed: flow.hasEnded = true
             case .failed:
@@ -285,7 +283,7 @@ import Telemetry
     private func forward(_ count: Int, in flow: inout Flow) {
         let to = flow.to
         var sent = 0
-        let isLast = flow.from.hasSaidAll
+        let isLast = flow.hasEnded
         let isTaken = worker.buffer.withBytes(count) { bytes in
             while sent < bytes.count && to.isWritable {
                 switch to.send(bytes.extracting(sent..<bytes.count), isLast: isLast) {
