@@ -27,12 +27,12 @@ import TLS
     }
 
     var isOpen: Bool { source.isOpen }
-    var isReadable: Bool { tls?.isReadable ?? source.isReadable }
-    var isWritable: Bool { tls?.isWritable ?? source.isWritable }
+    var isReadable: Bool { if let tls { tls.isReadable } else { source.isReadable } }
+    var isWritable: Bool { if let tls { tls.isWritable } else { source.isWritable } }
     /// The other side has ended its sending, or is gone; what it sent before may still be unread.
     var hasHungUp: Bool { source.hasHungUp }
     /// The other side has ended its sending, and all of it has been read but for the end. Under TLS that shows later.
-    var hasSaidAll: Bool { isPlain && source.isDrained }
+    var hasSaidAll: Bool { source.isDrained && isPlain }
     var canRead: Bool { isReadable && !isAtEnd && !isBroken }
 
     /// Why a connection that became writable is none, or nil where it is one.
@@ -42,13 +42,15 @@ import TLS
 
     /// Reads into the worker's buffer.
     func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
-        noting(tls?.receive(into: buffer, atMost: limit) ?? buffer.fill(from: source, atMost: limit))
+        let transfer = if let tls { tls.receive(into: buffer, atMost: limit) } else { buffer.fill(from: source, atMost: limit) }
+        return noting(transfer)
     }
 
     /// Writes as much as is taken.
     /// - Parameter isLast: whether the sending is ended right behind, which then goes with it.
     func send(_ bytes: Span<UInt8>, isLast: Bool = false) -> Transfer {
-        noting(tls?.send(bytes, hasMore: isLast) ?? source.send(bytes, hasMore: isLast))
+        let transfer = if let tls { tls.send(bytes, hasMore: isLast) } else { source.send(bytes, hasMore: isLast) }
+        return noting(transfer)
     }
 
     /// Whether bytes may go through as they are, so that the kernel can hand them on by itself.
