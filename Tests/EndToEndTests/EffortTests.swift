@@ -24,7 +24,7 @@ import Testing
     @Test(arguments: [
         (Work.login, Speech.imap, 864_000),
         (.login, .smtp, 911_000),
-        (.echo, .imap, 50_600),
+        (.echo, .imap, 46_100),
     ])
     func `an operation runs few instructions of ours`(_ work: Work, _ speech: Speech, _ bound: Double) throws {
         let count = try effort(of: work, speech, as: .instructions)
