@@ -108,11 +108,11 @@ struct ConnectionHandle: ~Copyable {
 
     /// Records are read until the space is full, nothing is left, or it is the turn of others.
     private func receive(into space: UnsafeMutableRawBufferPointer) -> Transfer {
-        var count = 0
+        var (count, recordCount) = (0, 0)
         readsAfterSending = false
         defer { if SSL_in_init(handle.pointer) == 0 { sendsAfterReading = false } }
         ErrorQueue.clear()
-        for _ in 0..<Self.recordsPerTurn where count == 0 || count < space.count && hasInput {
+        repeat {
             var size = 0
             let status = SSL_read_ex(handle.pointer, space.baseAddress! + count, space.count - count, &size)
             if status != 1 {
@@ -121,7 +121,8 @@ struct ConnectionHandle: ~Copyable {
             }
             stream.heardData()
             count += size
-        }
+            recordCount += 1
+        } while recordCount < Self.recordsPerTurn && count < space.count && hasInput
         hasBufferedInput = hasTakenInput
         return .moved(count)
     }
