@@ -71,6 +71,8 @@ final class TestSession: @unchecked Sendable {
 
     /// What this side sends from the end of the handshake on, for the test to send in its place.
     func rawRecords() throws -> RawRecords { RawRecords(secret: try #require(context.secrets["CLIENT_TRAFFIC_SECRET_0"])) }
+    /// What this side says when the server has said hello, for the test to say in its place.
+    func rawHandshake() throws -> RawRecords { RawRecords(secret: try #require(context.secrets["CLIENT_HANDSHAKE_TRAFFIC_SECRET"])) }
 
     func renegotiate() -> CInt {
         guard SSL_renegotiate(handle.pointer) == 1 else { return 0 }

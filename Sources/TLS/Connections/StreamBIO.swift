@@ -38,12 +38,8 @@ import Kernel
         return bio
     }
 
-    /// What OpenSSL writes during `body` goes with what it writes next.
-    func holdingBack(_ body: () -> Void) {
-        isHolding = true
-        defer { isHolding = false }
-        body()
-    }
+    /// What OpenSSL writes from here to the end of the handshake goes with what it writes next.
+    func holdBack() { isHolding = true }
 
     /// The record that OpenSSL writes during `body` may go with what comes right behind it, if there is anything.
     func joining(_ hasMore: Bool, _ body: () -> CInt) -> CInt {
@@ -74,20 +70,18 @@ import Kernel
 
     // MARK: Abuse
 
-    /// Has OpenSSL report every message of the connection.
-    func hearMessages(of connection: OpaquePointer) {
-        SSL_set_msg_callback(connection) { isSent, _, type, _, _, _, owner in
-            guard isSent == 0, type == SSL3_RT_HANDSHAKE, let owner else { return }
-            nonisolated(unsafe) let place = owner
-            LoopActor.assumeIsolated { Unmanaged<StreamBIO>.fromOpaque(place).takeUnretainedValue().heardMessage() }
-        }
-        openssl_set_message_owner(connection, Unmanaged.passUnretained(self).toOpaque())
-    }
-
     /// The handshake is done: what is said between the two TLS from here on is beside the point.
     func handshakeEnded() {
         handshakeAllowance = nil
         idleMessageCount = 0
+        isHolding = false
+    }
+
+    /// The handshake has come to nothing, and nothing is written any more with which that could go.
+    func handshakeFailed() {
+        isHolding = false
+        let last = held
+        if !last.isEmpty && source.isWritable { _ = source.send(last.span) }
     }
 
     /// Something was said to us.
@@ -97,7 +91,7 @@ import Kernel
     }
 
     /// OpenSSL takes in any number of messages before it yields a byte, and nobody else gets a turn meanwhile.
-    private func heardMessage() {
+    func heardMessage() {
         idleMessageCount += 1
         if idleMessageCount > Self.maximumIdleMessages {
             abuse = TLSError("peer sent too many messages without data", isClientFault: true)

@@ -45,7 +45,7 @@ struct ConnectionHandle: ~Copyable {
         stream = StreamBIO(source)
         guard let bio = stream.makeBIO() else { throw TLSError(fromQueueAfter: "BIO_new()") }
         SSL_set_bio(handle.pointer, bio, bio)
-        stream.hearMessages(of: handle.pointer)
+        hearMessages()
     }
 
     package var source: EventSource { stream.source }
@@ -67,23 +67,34 @@ struct ConnectionHandle: ~Copyable {
             // Buffers are freed as they are, and what is decrypted in them from now on may be a password.
             SSL_set_options(handle.pointer, openssl_cleanse_plaintext)
             stream.handshakeEnded()
-            handshakeEnded()
             return .done
         }
         switch outcome(of: status, "SSL_do_handshake()") {
         case .wantsToRead, .wantsToWrite: return .wouldBlock
         case .ended: return .failed(fail(handshakeFailed(TLSError("peer closed connection in SSL handshake", isClientFault: true))))
         case .failed(let error, let reason):
+            stream.handshakeFailed()
             let text = "peer closed connection in SSL handshake"
             let cause = reason.map { TLSError("\(text) (\($0.reason))", isClientFault: error.isClientFault) } ?? error
             return .failed(fail(handshakeFailed(cause)))
         }
     }
 
-    /// What remains to be done when a handshake has just ended well.
-    func handshakeEnded() {}
+    /// Has OpenSSL report every message between the two TLS.
+    private func hearMessages() {
+        SSL_set_msg_callback(handle.pointer) { isSent, _, type, start, _, _, owner in
+            guard isSent == 0, type == SSL3_RT_HANDSHAKE, let start, let owner else { return }
+            let message = CInt(start.load(as: UInt8.self))
+            nonisolated(unsafe) let place = owner
+            LoopActor.assumeIsolated { Unmanaged<TLSConnection>.fromOpaque(place).takeUnretainedValue().heard(message) }
+        }
+        openssl_set_message_owner(handle.pointer, Unmanaged.passUnretained(self).toOpaque())
+    }
 
-    /// What remains to be done when one has failed, and what is to be said of it.
+    /// A message has come, of this type (RFC 8446, section 4), and OpenSSL is about to look at what it says.
+    func heard(_ message: CInt) { stream.heardMessage() }
+
+    /// What remains to be done when a handshake has failed, and what is to be said of it.
     func handshakeFailed(_ error: TLSError) -> TLSError { error }
 
     /// Whether a session of before goes on, which spares both sides the certificate.

@@ -17,7 +17,11 @@ package import Kernel
     /// The same with the certificates that it is asked for, of which OpenSSL takes 100 KiB.
     private static let certificateAllowance = helloAllowance + 100 * 1024
 
-    override func handshakeEnded() { if verificationFault() == nil { queueTicket() } }
+    /// With the client's last word is known all that decides whether it may come back.
+    override func heard(_ message: CInt) {
+        super.heard(message)
+        if message == SSL3_MT_FINISHED && SSL_version(handle.pointer) == TLS1_3_VERSION { prepareTickets() }
+    }
 
     /// `TLSv1.3`.
     package var protocolVersion: String { SSL_get_version(handle.pointer).map { String(cString: $0) } ?? "" }

@@ -104,8 +104,7 @@ package import Kernel
         SSL_CTX_set_timeout(pointer, CLong(settings.sessionTimeout.components.seconds))
         if !hasTickets { SSL_CTX_set_options(pointer, openssl_no_ticket) }
         SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, useTicketKey)
-        // None by OpenSSL itself: `queueTicket` has one go with the first bytes.
-        SSL_CTX_set_num_tickets(pointer, 0)
+        SSL_CTX_set_num_tickets(pointer, offersResumption ? 1 : 0)
     }
 
     /// The keys for tickets as of now.

@@ -75,14 +75,10 @@ extension TLSServerContext {
 }
 
 extension TLSServerConnection {
-    /// Has one ticket go with whatever is sent next, which spares a write of its own: with TLS 1.3 tickets
-    /// come when the handshake is over, so nobody waits for them.
-    func queueTicket() {
-        guard SSL_version(handle.pointer) == TLS1_3_VERSION, context.offersResumption, keepLifetime() else { return }
-        stream.holdingBack {
-            ErrorQueue.clear()
-            if SSL_new_session_ticket(handle.pointer) == 1 { _ = SSL_do_handshake(handle.pointer) }
-        }
+    /// Has the tickets of TLS 1.3 go with whatever is sent next, which spares a write of their own: they come when the
+    /// handshake is as good as over, so nobody waits for them. Whoever shall not come back gets none.
+    func prepareTickets() {
+        if verificationFault() == nil && keepLifetime() { stream.holdBack() } else { SSL_set_num_tickets(handle.pointer, 0) }
     }
 
     /// Lets a session that was resumed end when the first one would have: OpenSSL would start it anew each

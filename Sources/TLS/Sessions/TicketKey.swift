@@ -125,5 +125,6 @@ func useTicketKey(
     guard openssl_set_ticket_mac(authentication, key.authentication, key.authentication.count) == 1,
         EVP_DecryptInit_ex(cipher, key.cipher, nil, key.encryption, vector) == 1
     else { return Answer.failed }
-    return index > 0 ? Answer.okAndRenew : Answer.ok
+    // Nobody uses a ticket of TLS 1.3 twice, who does not want to be known again by it (RFC 8446, appendix C.4).
+    return index > 0 || SSL_version(connection) == TLS1_3_VERSION ? Answer.okAndRenew : Answer.ok
 }

@@ -1,3 +1,4 @@
+import COpenSSL
 import Configuration
 import Foundation
 import Kernel
@@ -150,6 +151,27 @@ import Testing
             pair.server.endSending()
             try runLoop { pair.client.source.isReadable }
             #expect(pair.drain(pair.client).end == .closed && pair.client.fault == nil)
+        }
+    }
+
+    @Test func `what is wrong with the client's last word is not held back with the ticket`() throws {
+        let authority = try TestAuthority.here()
+        try onLoop {
+            let pair = try SplitPair(try TLSServerContext(authority.directives("ecdsa")), ClientHabits(commands: RawRecords.suite))
+            defer { pair.close() }
+            #expect(pair.client.handshake() == .wouldBlock)
+            try pair.deliver(try pair.clientBytes())
+            #expect(pair.server.handshake() == .wouldBlock)
+            try pair.answer(try pair.serverBytes())
+            #expect(pair.client.handshake() == .done)
+            var records = try pair.client.rawHandshake()
+            let finished = [UInt8(SSL3_MT_FINISHED), 0, 0, 32] + [UInt8](repeating: 0, count: 32)
+            try pair.deliver(try records.record(RawRecords.handshake, finished))
+            guard case .failed(let error) = pair.server.handshake() else { throw TestFailure("taken for good") }
+            #expect(error.text.contains("digest check failed"))
+            try pair.answer(try pair.serverBytes())
+            guard case .failed = pair.client.receive(into: pair.buffer) else { throw TestFailure("nothing said") }
+            #expect(pair.client.fault?.text.contains("alert decrypt error") == true)
         }
     }
 
