@@ -33,7 +33,8 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// OpenSSL's queue of errors: one for the thread, so it is emptied before each call whose errors matter.
 enum ErrorQueue {
-    static func clear() { ERR_clear_error() }
+    // To empty the queue is to go through all its places, and nearly always there is nothing in them.
+    static func clear() { if !isEmpty { ERR_clear_error() } }
 
     /// What to show of one error.
     private static let maximumTextLength = 256
