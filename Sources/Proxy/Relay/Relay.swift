@@ -10,7 +10,7 @@ import Telemetry
     /// How many reads one event of one side may cause before others get their turn, and how many bytes: a pipe takes
     /// more of them at once.
     private static let readsPerTurn = 8
-    private static let bytesPerTurn = 512 * 1024
+    static let bytesPerTurn = 512 * 1024
     /// How much makes a direction a flood that comes in large pieces and without an answer, and how little one brings
     /// that ends it.
     private static let flood = 128 * 1024
