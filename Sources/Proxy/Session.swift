@@ -40,6 +40,8 @@ import Telemetry
     /// the client itself says nothing.
     private let believesClaims: Bool
     private var awaitsTLS: Bool { beginsWithTLS && security == nil }
+    /// How many bytes of replies a client may leave waiting before no more of its commands are heard.
+    private static let mostUnsaid = 64 * 1024
 
     init(_ source: EventSource, peer: SocketAddress, listen: Listen, server: MailServer, worker: WorkerServices) {
         self.server = server
@@ -180,7 +182,7 @@ import Telemetry
             try await listen()
         case .reply(let reply):
             if client.input.isEmpty { client.say(reply.span) } else { client.enqueue(reply) }
-            if client.output.count >= SharedBuffer.byteCount { try await flush(client) }
+            if client.output.count >= Self.mostUnsaid { try await flush(client) }
         case .adopt(let claim, let reply):
             try await adopt(claim)
             client.enqueue(reply)

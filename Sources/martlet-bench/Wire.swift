@@ -142,7 +142,8 @@ import TLS
     }
 
     private func readMore() async throws(Fault) -> Bool {
-        let count = try await read(atMost: SharedBuffer.byteCount)
+        // What comes behind a command may be of the pattern, and is compared with it in one piece.
+        let count = try await read(atMost: Pattern.period)
         Self.buffer.withBytes(count) { bytes in
             for index in bytes.indices { input.append(bytes[index]) }
         }

@@ -37,7 +37,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     private var lead = 0
 
     /// The monotonic clock at the start of this turn, in nanoseconds.
-    private(set) var nanoseconds = EventLoop.clockNanoseconds()
+    package private(set) var nanoseconds = EventLoop.clockNanoseconds()
     /// The monotonic clock at the start of this turn.
     package var now: Duration { .nanoseconds(nanoseconds) }
 

@@ -12,6 +12,8 @@ import Glibc
 /// and clears it. Whether a stream can be written to is watched only where that is not known, which spares
 /// all others the events that would tell nothing. Everything else is level-triggered and reports as long as
 /// something waits.
+///
+/// Every session has two of them, for life: flags stand together, since each gap between properties costs eight bytes.
 @LoopActor package final class EventSource {
     /// The descriptor's number, for calls; -1 once closed.
     package private(set) var number: CInt
@@ -29,12 +31,12 @@ import Glibc
     package internal(set) var isDrained = false
     /// Whether the loop says when it becomes writable. Where not, whatever happens to the stream shows that it is.
     var reportsWritable = true
-    /// Told of events; released by `close()`.
-    package var observer: (any EventObserver)?
     /// Whether the loop watches it.
     package internal(set) var isWatched = false
     /// Whether other processes watch it too: then one of those that wait is woken, and not all.
     package var isShared = false
+    /// Told of events; released by `close()`.
+    package var observer: (any EventObserver)?
     /// The place in the poller's table, where it keeps one.
     var slot = -1
 

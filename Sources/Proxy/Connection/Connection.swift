@@ -2,19 +2,19 @@ import Kernel
 import TLS
 
 /// One socket of a session, plain or under TLS, with what has been read from it and not yet used, and what is
-/// to be sent. Who reads and writes does not ask which.
+/// to be sent. Who reads and writes does not ask which. Every session has two; flags stand together, which leaves no gaps.
 @LoopActor final class Connection {
     let source: EventSource
     private var tls: TLSConnection?
-    /// TLS has begun and is not yet agreed upon: nothing can be said meanwhile.
-    private(set) var isHandshaking = false
     private(set) var input = ByteQueue()
     private(set) var output = ByteQueue()
-    /// The other side has ended its sending, and all of it has been read.
-    private(set) var isAtEnd = false
     /// Why the connection broke; nil where the other side simply went.
     private var fault: KernelError?
     private(set) var isBroken = false
+    /// The other side has ended its sending, and all of it has been read.
+    private(set) var isAtEnd = false
+    /// TLS has begun and is not yet agreed upon: nothing can be said meanwhile.
+    private(set) var isHandshaking = false
 
     init(_ source: EventSource) { self.source = source }
 

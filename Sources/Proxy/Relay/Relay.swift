@@ -10,7 +10,7 @@ import Telemetry
     /// How many reads one event of one side may cause before others get their turn, and how many bytes: a pipe takes
     /// more of them at once.
     private static let readsPerTurn = 8
-    private static let bytesPerTurn = 512 * 1024
+    static let bytesPerTurn = 512 * 1024
     /// How much makes a direction a flood that comes in large pieces and without an answer, and how little one brings
     /// that ends it.
     private static let flood = 128 * 1024
@@ -25,9 +25,6 @@ import Telemetry
     @LoopActor private struct Flow: ~Copyable {
         let from: Connection
         let to: Connection
-        /// Whether `from` is read to its end though `to` takes nothing any longer: to close on somebody who is still
-        /// sending takes back what was said to him last.
-        let isHeardOut: Bool
         var stuck: ByteQueue
         /// What bytes go through instead, during a flood and only from when some come until they are gone.
         var pipe: Pipe?
@@ -35,6 +32,9 @@ import Telemetry
         var run = 0
         /// How much `from` has said since `to` spoke last.
         var saidCount = 0
+        /// Whether `from` is read to its end though `to` takes nothing any longer: to close on somebody who is still
+        /// sending takes back what was said to him last.
+        let isHeardOut: Bool
         var isAnswered = false
         /// `to` takes nothing any longer, and what comes is dropped.
         var isGivenUp = false
@@ -78,20 +78,21 @@ import Telemetry
     private let worker: WorkerServices
     private let log: ErrorLog
     private let context: LogContext
+    private var isScheduled = false
+    /// The shorter limit is in force.
+    private var isHurried = false
     private var places: CountedPlaces
     private var fromClient: Flow
     private var fromUpstream: Flow
     private let inactivityLimit: Duration
     private let halfCloseLimit: Duration
     private let waveDuration: Duration
-    private var lastActivity: Duration
+    /// On the loop's clock, in nanoseconds.
+    private var lastActivity: Int
     /// Ended with the relay, which it holds.
     private let timer: LoopTimer
     /// Runs while a flood gathers.
     private var waveTimer: LoopTimer?
-    private var isScheduled = false
-    /// The shorter limit is in force.
-    private var isHurried = false
 
     /// - Parameters:
     ///   - toUpstream: what the client has sent behind its login, for the upstream.
@@ -114,9 +115,9 @@ import Telemetry
         self.inactivityLimit = inactivityLimit
         self.waveDuration = waveDuration
         self.halfCloseLimit = min(halfCloseLimit, inactivityLimit)
-        fromClient = Flow(from: client, to: upstream, isHeardOut: true, stuck: toUpstream)
-        fromUpstream = Flow(from: upstream, to: client, isHeardOut: false, stuck: toClient)
-        lastActivity = LoopActor.loop.now
+        fromClient = Flow(from: client, to: upstream, stuck: toUpstream, isHeardOut: true)
+        fromUpstream = Flow(from: upstream, to: client, stuck: toClient, isHeardOut: false)
+        lastActivity = LoopActor.loop.nanoseconds
     }
 
     /// Takes both sockets over from the session.
@@ -172,7 +173,7 @@ import Telemetry
                 flow.note(count)
                 // That it is heard out gives it no more time.
                 if flow.isGivenUp { continue }
-                lastActivity = LoopActor.loop.now
+                lastActivity = LoopActor.loop.nanoseconds
                 // What is said last waits for the end, which so must follow in this step.
                 flow.hasEnded = flow.from.hasSaidAll
                 if flow.pipe == nil { forward(count, in: &flow) }
@@ -306,7 +307,7 @@ import Telemetry
             switch flow.pipe.map(to.send) ?? flow.stuck.withSpan({ to.send($0) }) {
             case .moved(let count):
                 if flow.pipe == nil { flow.stuck.consume(count) }
-                lastActivity = LoopActor.loop.now
+                lastActivity = LoopActor.loop.nanoseconds
             case .wouldBlock: return
             case .closed, .failed: return giveUp(&flow)
             }
@@ -331,7 +332,7 @@ import Telemetry
     /// The timer is not moved with each byte: when it fires it looks how long ago the last one was.
     private func checkActivity() {
         let limit = isClosing ? halfCloseLimit : inactivityLimit
-        let idle = LoopActor.loop.now - lastActivity
+        let idle = Duration.nanoseconds(LoopActor.loop.nanoseconds - lastActivity)
         if idle < limit { return timer.start(after: limit - idle) }
         end("client timed out", reason: KernelError("", KernelError.timedOut).reason, activity: "proxying")
     }

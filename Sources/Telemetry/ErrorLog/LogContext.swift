@@ -4,16 +4,16 @@ package import Kernel
 package struct LogContext: Sendable {
     /// The session's number, unique over all workers.
     package let connection: UInt64
-    /// What the session is doing: ` while …`; nil where nginx says nothing.
-    package var activity: StaticString?
     /// The client's address without port.
     package var client: String
-    package var usesStartTLS = false
     /// The listener's address, as configured.
     package let server: String
     package var login: [UInt8] = []
     /// Where it leads, as text only where it is told.
     package var upstream: SocketAddress?
+    package var usesStartTLS = false
+    /// What the session is doing: ` while …`; nil where nginx says nothing.
+    package var activity: StaticString?
 
     package init(connection: UInt64, client: String, server: String, activity: StaticString? = nil) {
         self.connection = connection

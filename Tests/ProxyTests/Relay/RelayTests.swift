@@ -233,7 +233,7 @@ import Testing
             near.isReadable = true
             bench.relay.becameReady(near)
             let moved = sent - bench.waiting(at: near)
-            let limit = 8 * SharedBuffer.byteCount
+            let limit = Relay.bytesPerTurn
             #expect(sent > 2 * limit && moved >= limit && moved < limit + Pipe.byteCount)
             #expect(try bench.hear(bench.upstream, sent).count == sent)
             bench.relay.cutOff()
