@@ -1,9 +1,9 @@
 /// Where a directive may stand: the file itself, or one of the blocks in it.
-package enum Block: String, Sendable, CaseIterable {
+public enum Block: String, Sendable, CaseIterable {
     case main, events, mail, server
 
     /// The block that this one stands in, and whose settings it inherits.
-    package var outer: Block? {
+    public var outer: Block? {
         switch self {
         case .main: nil
         case .events, .mail: .main
@@ -16,12 +16,12 @@ package enum Block: String, Sendable, CaseIterable {
 }
 
 /// Where a directive was found: a file with a line, or the text given with `-g`.
-package enum Position: Sendable, Hashable, CustomStringConvertible {
+public enum Position: Sendable, Hashable, CustomStringConvertible {
     case file(String, line: Int)
     case commandLine
 
     /// As it ends a message: `in FILE:LINE`, or `in command line`.
-    package var description: String {
+    public var description: String {
         switch self {
         case .file(let path, let line): "in \(path):\(line)"
         case .commandLine: "in command line"

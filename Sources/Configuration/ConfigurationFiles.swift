@@ -1,5 +1,5 @@
 /// Where configurations are read from. The language does no input of its own.
-package protocol ConfigurationFiles {
+public protocol ConfigurationFiles {
     /// The bytes of a file, as many as it had when it was opened.
     func read(_ path: String) throws(ConfigurationFileFault) -> [UInt8]
     /// The paths that match a pattern of `glob(3)`, sorted. That there are none is no fault.
@@ -7,7 +7,7 @@ package protocol ConfigurationFiles {
 }
 
 /// Why a file is not read. A reason is errno with its text: `2: No such file or directory`.
-package enum ConfigurationFileFault: Error, Sendable, Equatable {
+public enum ConfigurationFileFault: Error, Sendable, Equatable {
     case open(reason: String)
     case read(reason: String)
     /// The file has become shorter while it was read.

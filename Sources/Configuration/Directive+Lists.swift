@@ -2,21 +2,21 @@
 /// and the outer block's list as a whole.
 extension Directive {
     /// Words, in order.
-    package static func words<Element: SettingValue<String> & Sendable>(
+    public static func words<Element: SettingValue<String> & Sendable>(
         _ name: String, in blocks: [Block], takes arity: Arity = .atLeast(1), sets setting: Property<[Element]>
     ) -> Directive {
         list(name, in: blocks, takes: arity, sets: setting) { $0.map { Element(given: $0.text) } }
     }
 
     /// Words, in order, as the bytes that they are.
-    package static func words<Element: SettingValue<[UInt8]> & Sendable>(
+    public static func words<Element: SettingValue<[UInt8]> & Sendable>(
         _ name: String, in blocks: [Block], takes arity: Arity = .atLeast(1), sets setting: Property<[Element]>
     ) -> Directive {
         list(name, in: blocks, takes: arity, sets: setting) { $0.map { Element(given: $0.bytes) } }
     }
 
     /// Pairs of words, one in each directive.
-    package static func pairs(
+    public static func pairs(
         _ name: String, in blocks: [Block], sets setting: Property<[NamedValue]>
     ) -> Directive {
         list(name, in: blocks, takes: .exactly(2), sets: setting) { words in
@@ -37,7 +37,7 @@ extension Directive {
 /// Several of a list of keywords, in any case of letters: a bitmask in nginx. One given twice in a block
 /// is only warned of. The property holds them in the order of the list, whatever the file's.
 extension Directive {
-    package static func bitmask<Element: Equatable & Sendable>(
+    public static func bitmask<Element: Equatable & Sendable>(
         _ name: String, of keywords: KeyValuePairs<String, Element>, in blocks: [Block],
         sets setting: Property<[Element]>
     ) -> Directive {
@@ -45,13 +45,13 @@ extension Directive {
     }
 
     /// The property holds the keywords themselves, as they are spelled here.
-    package static func bitmask(
+    public static func bitmask(
         _ name: String, of keywords: [String], in blocks: [Block], sets setting: Property<[String]>
     ) -> Directive {
         bitmask(name, of: keywords.map { ($0, $0) }, in: blocks, sets: setting)
     }
 
-    package static func bitmask<Element: Equatable & Sendable>(
+    public static func bitmask<Element: Equatable & Sendable>(
         _ name: String, of keywords: [(String, Element)], in blocks: [Block], sets setting: Property<[Element]>
     ) -> Directive {
         custom(name, in: blocks, takes: .atLeast(1), inherits: setting) { (group, call) throws(DirectiveFault) in
@@ -70,11 +70,11 @@ extension Directive {
 }
 
 /// Two words that belong together, such as a header's name and value.
-package struct NamedValue: Sendable, Equatable {
-    package let name: Word
-    package let value: Word
+public struct NamedValue: Sendable, Equatable {
+    public let name: Word
+    public let value: Word
 
-    package init(name: Word, value: Word) {
+    public init(name: Word, value: Word) {
         self.name = name
         self.value = value
     }

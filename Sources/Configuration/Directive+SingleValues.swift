@@ -2,7 +2,7 @@
 /// The property may be an optional, nil until a file sets it.
 extension Directive {
     /// `on` or `off`.
-    package static func flag<Value: SettingValue<Bool> & Sendable>(
+    public static func flag<Value: SettingValue<Bool> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
         single(name, in: blocks, sets: setting, isRepeatable) { (word, _) throws(DirectiveFault) in
@@ -15,21 +15,21 @@ extension Directive {
     }
 
     /// Any word, as text.
-    package static func string<Value: SettingValue<String> & Sendable>(
+    public static func string<Value: SettingValue<String> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
         single(name, in: blocks, sets: setting, isRepeatable) { (word, _) throws(DirectiveFault) in word.text }
     }
 
     /// Any word, as the bytes that it is.
-    package static func string<Value: SettingValue<[UInt8]> & Sendable>(
+    public static func string<Value: SettingValue<[UInt8]> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
         single(name, in: blocks, sets: setting, isRepeatable) { (word, _) throws(DirectiveFault) in word.bytes }
     }
 
     /// Decimal digits.
-    package static func number<Value: SettingValue<Int> & Sendable>(
+    public static func number<Value: SettingValue<Int> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>,
         atLeast least: Int = 0, atMost most: Int = .max, isRepeatable: Bool = false
     ) -> Directive {
@@ -40,7 +40,7 @@ extension Directive {
     }
 
     /// A number of bytes, with `k` or `m`.
-    package static func size<Value: SettingValue<Int> & Sendable>(
+    public static func size<Value: SettingValue<Int> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>,
         atLeast least: Int = 0, atMost most: Int = .max, isRepeatable: Bool = false
     ) -> Directive {
@@ -51,7 +51,7 @@ extension Directive {
     }
 
     /// A number of bytes, with `k`, `m` or `g`.
-    package static func offset<Value: SettingValue<Int> & Sendable>(
+    public static func offset<Value: SettingValue<Int> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>,
         atLeast least: Int = 0, atMost most: Int = .max, isRepeatable: Bool = false
     ) -> Directive {
@@ -62,7 +62,7 @@ extension Directive {
     }
 
     /// A time of the kind that knows milliseconds.
-    package static func duration<Value: SettingValue<Duration> & Sendable>(
+    public static func duration<Value: SettingValue<Duration> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
         single(name, in: blocks, sets: setting, isRepeatable) { (word, _) throws(DirectiveFault) in
@@ -72,7 +72,7 @@ extension Directive {
     }
 
     /// A time of the kind that knows months and years.
-    package static func seconds<Value: SettingValue<Duration> & Sendable>(
+    public static func seconds<Value: SettingValue<Duration> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
         single(name, in: blocks, sets: setting, isRepeatable) { (word, _) throws(DirectiveFault) in
@@ -82,7 +82,7 @@ extension Directive {
     }
 
     /// A path, which is made absolute where the prefix or the folder of the main file is.
-    package static func path<Value: SettingValue<String> & Sendable>(
+    public static func path<Value: SettingValue<String> & Sendable>(
         _ name: String, in blocks: [Block], sets setting: Property<Value>,
         relativeTo base: PathBase = .prefix, isRepeatable: Bool = false
     ) -> Directive {
@@ -95,7 +95,7 @@ extension Directive {
     }
 
     /// One of these keywords, in any case of letters.
-    package static func choice<Value: Sendable>(
+    public static func choice<Value: Sendable>(
         _ name: String, of choices: KeyValuePairs<String, Value>, in blocks: [Block],
         sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
@@ -103,7 +103,7 @@ extension Directive {
     }
 
     /// One of these keywords, in any case of letters.
-    package static func choice<Value: Sendable>(
+    public static func choice<Value: Sendable>(
         _ name: String, of choices: [(String, Value)], in blocks: [Block],
         sets setting: Property<Value>, isRepeatable: Bool = false
     ) -> Directive {
@@ -141,7 +141,7 @@ extension Directive {
 }
 
 /// What a relative path in a directive starts from.
-package enum PathBase: Sendable {
+public enum PathBase: Sendable {
     case prefix
     /// The folder of the main file.
     case configuration

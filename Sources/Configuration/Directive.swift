@@ -1,13 +1,13 @@
 /// A row of a settings group: a directive's name, where it may stand, how many words it takes, and
 /// the property it sets. Setting it, refusing a second one and inheriting it all follow from the row.
-package struct Directive<Group: SettingsGroup>: Sendable {
-    package let name: String
-    package let blocks: [Block]
-    package let arity: Arity
-    package let apply: @Sendable (inout Group, DirectiveCall) throws(DirectiveFault) -> Void
-    package let inherit: @Sendable (inout Group, Group) -> Void
+public struct Directive<Group: SettingsGroup>: Sendable {
+    public let name: String
+    public let blocks: [Block]
+    public let arity: Arity
+    public let apply: @Sendable (inout Group, DirectiveCall) throws(DirectiveFault) -> Void
+    public let inherit: @Sendable (inout Group, Group) -> Void
 
-    package init(
+    public init(
         _ name: String, in blocks: [Block], takes arity: Arity,
         apply: @escaping @Sendable (inout Group, DirectiveCall) throws(DirectiveFault) -> Void,
         inherit: @escaping @Sendable (inout Group, Group) -> Void
@@ -22,15 +22,15 @@ package struct Directive<Group: SettingsGroup>: Sendable {
 
 extension Directive {
     /// A property of the group, as a row names it: `\.$timeout`.
-    package typealias Property<Value: Sendable> = any WritableKeyPath<Group, Setting<Value>> & Sendable
+    public typealias Property<Value: Sendable> = any WritableKeyPath<Group, Setting<Value>> & Sendable
 
     /// The same row under a name that has had its day: it works, with a warning.
-    package func deprecated(inFavorOf replacement: String) -> Directive {
+    public func deprecated(inFavorOf replacement: String) -> Directive {
         warning("the \"\(name)\" directive is deprecated, use the \"\(replacement)\" directive instead")
     }
 
     /// The same row, with a warning whenever it is used.
-    package func warning(_ text: String) -> Directive {
+    public func warning(_ text: String) -> Directive {
         Directive(name, in: blocks, takes: arity) { (group, call) throws(DirectiveFault) in
             call.warn(text)
             try apply(&group, call)
@@ -38,13 +38,13 @@ extension Directive {
     }
 
     /// A directive that has no effect here, and is accepted because files have it.
-    package static func ignored(_ name: String, in blocks: [Block], takes arity: Arity = .exactly(1)) -> Directive {
+    public static func ignored(_ name: String, in blocks: [Block], takes arity: Arity = .exactly(1)) -> Directive {
         Directive(name, in: blocks, takes: arity) { (_, _) throws(DirectiveFault) in } inherit: { _, _ in }
     }
 
     /// A directive that makes a value of its words itself.
     /// - Parameter isRepeatable: whether the last one in a block wins, instead of the second being a fault.
-    package static func custom<Value: Sendable>(
+    public static func custom<Value: Sendable>(
         _ name: String, in blocks: [Block], takes arity: Arity,
         sets setting: Property<Value>, isRepeatable: Bool = false,
         handler: @escaping @Sendable (DirectiveCall) throws(DirectiveFault) -> Value
@@ -56,7 +56,7 @@ extension Directive {
     }
 
     /// A directive that does to its group what its handler says, and inherits one setting.
-    package static func custom<Value: Sendable>(
+    public static func custom<Value: Sendable>(
         _ name: String, in blocks: [Block], takes arity: Arity,
         inherits setting: Property<Value>,
         handler: @escaping @Sendable (inout Group, DirectiveCall) throws(DirectiveFault) -> Void
@@ -67,7 +67,7 @@ extension Directive {
     }
 
     /// A directive that does to its group what its handler says, and inherits nothing.
-    package static func custom(
+    public static func custom(
         _ name: String, in blocks: [Block], takes arity: Arity,
         handler: @escaping @Sendable (inout Group, DirectiveCall) throws(DirectiveFault) -> Void
     ) -> Directive {

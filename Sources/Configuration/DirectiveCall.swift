@@ -1,5 +1,5 @@
 /// How many words a directive takes after its name.
-package enum Arity: Sendable, Equatable {
+public enum Arity: Sendable, Equatable {
     case none
     case exactly(Int)
     case between(Int, Int)
@@ -7,7 +7,7 @@ package enum Arity: Sendable, Equatable {
     case any
 
     /// Counted classes never take more than seven (`config-language.md`, section 3.1).
-    package func admits(_ count: Int) -> Bool {
+    public func admits(_ count: Int) -> Bool {
         switch self {
         case .none: count == 0
         case .exactly(let wanted): count == wanted
@@ -19,20 +19,20 @@ package enum Arity: Sendable, Equatable {
 }
 
 /// A directive as it stands in a file, with what its handler may ask about its surroundings.
-package struct DirectiveCall: Sendable {
-    package let name: String
+public struct DirectiveCall: Sendable {
+    public let name: String
     /// The words after the name.
-    package let words: [Word]
-    package let block: Block
-    package let position: Position
-    package let paths: ConfigurationPaths
+    public let words: [Word]
+    public let block: Block
+    public let position: Position
+    public let paths: ConfigurationPaths
     /// Takes a warning; the language adds the position.
-    package let warn: @Sendable (String) -> Void
+    public let warn: @Sendable (String) -> Void
 
     /// The directive as it may stand in a message, without its semicolon.
-    package var text: String { ([name] + words.map(\.printed)).joined(separator: " ") }
+    public var text: String { ([name] + words.map(\.printed)).joined(separator: " ") }
 
-    package init(
+    public init(
         name: String, words: [Word], block: Block, position: Position, paths: ConfigurationPaths,
         warn: @escaping @Sendable (String) -> Void
     ) {
@@ -46,17 +46,17 @@ package struct DirectiveCall: Sendable {
 }
 
 /// What relative paths in a file are relative to.
-package struct ConfigurationPaths: Sendable, Equatable {
+public struct ConfigurationPaths: Sendable, Equatable {
     /// `-p`, with a final `/`: the base of most paths.
-    package let prefix: String
+    public let prefix: String
     /// The folder of the main file, with a final `/`: the base of `include` and of TLS files.
-    package let directory: String
+    public let directory: String
 
-    package init(prefix: String, directory: String) {
+    public init(prefix: String, directory: String) {
         self.prefix = prefix
         self.directory = directory
     }
 
-    package func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : prefix + path }
-    package func resolveBesideConfiguration(_ path: String) -> String { path.hasPrefix("/") ? path : directory + path }
+    public func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : prefix + path }
+    public func resolveBesideConfiguration(_ path: String) -> String { path.hasPrefix("/") ? path : directory + path }
 }

@@ -1,14 +1,14 @@
 /// Cuts a configuration into statements (`config-language.md`, section 2).
-package struct Lexer {
+public struct Lexer {
     /// Where the bytes are from. The two differ in their last messages, and in what a word may hold.
-    package enum Source: Sendable, Equatable {
+    public enum Source: Sendable, Equatable {
         case file(String)
         /// The text of `-g`.
         case commandLine
     }
 
     /// Words with what ended them. There is always at least one.
-    package enum Statement: Sendable, Equatable {
+    public enum Statement: Sendable, Equatable {
         /// `words ;`
         case simple([Word])
         /// `words {`
@@ -19,21 +19,21 @@ package struct Lexer {
     }
 
     /// How many bytes a word in a file may take as it is written, between its quotes if it has such.
-    package static let maximumWordLength = 4095
+    public static let maximumWordLength = 4095
 
-    package let source: Source
+    public let source: Source
     private let bytes: [UInt8]
     private var offset = 0
     private var line = 1
     private var warnings: [String] = []
 
-    package init(_ bytes: [UInt8], from source: Source) {
+    public init(_ bytes: [UInt8], from source: Source) {
         self.bytes = bytes
         self.source = source
     }
 
     /// The line that the lexer has come to: after a statement, the one of its last byte.
-    package var position: Position { position(line: line) }
+    public var position: Position { position(line: line) }
 
     private func position(line: Int) -> Position {
         switch source {
@@ -43,7 +43,7 @@ package struct Lexer {
     }
 
     /// Reads up to the end of the next statement.
-    package mutating func next() throws(ConfigurationError) -> Statement {
+    public mutating func next() throws(ConfigurationError) -> Statement {
         if offset == 0 { try checkEncoding() }
         var words: [Word] = []
         while let byte = skippingBlanks() {
@@ -71,7 +71,7 @@ package struct Lexer {
 
     /// What the last statements had that probably does not mean what its author believes. Asked for
     /// by whoever interprets the statements, so nothing is said of blocks that are read past.
-    package mutating func takeWarnings() -> [String] {
+    public mutating func takeWarnings() -> [String] {
         defer { warnings = [] }
         return warnings
     }

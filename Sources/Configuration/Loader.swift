@@ -1,10 +1,10 @@
 /// Loads a configuration: reads the text given with `-g` and the files, and lets inner blocks inherit
 /// and groups finish.
-package struct Loader {
+public struct Loader {
     private let schema: Schema
     private let files: any ConfigurationFiles
 
-    package init(schema: Schema, files: any ConfigurationFiles) {
+    public init(schema: Schema, files: any ConfigurationFiles) {
         self.schema = schema
         self.files = files
     }
@@ -13,7 +13,7 @@ package struct Loader {
     ///   - path: the main file, resolved against the prefix already.
     ///   - prefix: as `-p` gives it, with its final `/`.
     ///   - globalDirectives: the text of `-g`, read as if it stood above the file.
-    package func load(
+    public func load(
         path: String, prefix: String, globalDirectives: String? = nil
     ) throws(ConfigurationError) -> LoadedConfiguration {
         let warnings = WarningList()
@@ -36,34 +36,34 @@ package struct Loader {
 }
 
 /// A configuration that can be served by: typed, checked, and immutable from here on.
-package struct LoadedConfiguration: Sendable {
-    package let main: Settings
-    package let events: Settings
+public struct LoadedConfiguration: Sendable {
+    public let main: Settings
+    public let events: Settings
     /// Nil where the files have no `mail` block.
-    package let mail: Settings?
+    public let mail: Settings?
     /// In the order of the files.
-    package let servers: [ServerBlock]
+    public let servers: [ServerBlock]
     /// Each file that was read, once, in the order in which they were first opened.
-    package let files: [ConfigurationFile]
+    public let files: [ConfigurationFile]
     /// Each complete with its position, in order.
-    package let warnings: [String]
+    public let warnings: [String]
 }
 
 /// The settings of one `server` block, inherited ones included.
-package struct ServerBlock: Sendable {
-    package let settings: Settings
+public struct ServerBlock: Sendable {
+    public let settings: Settings
     /// Where it opened.
-    package let position: Position
+    public let position: Position
 
-    package init(settings: Settings, position: Position) {
+    public init(settings: Settings, position: Position) {
         self.settings = settings
         self.position = position
     }
 }
 
-package struct ConfigurationFile: Sendable, Equatable {
-    package let path: String
-    package let bytes: [UInt8]
+public struct ConfigurationFile: Sendable, Equatable {
+    public let path: String
+    public let bytes: [UInt8]
 }
 
 /// Where the one reading collects what it warns of.

@@ -1,13 +1,13 @@
 /// Everything a configuration may say: the groups of settings, and what files have that is not for us.
-package struct Schema: Sendable {
+public struct Schema: Sendable {
     /// In nginx's merge order, which decides whose fault is found first.
-    package let groups: [any SettingsGroup.Type]
+    public let groups: [any SettingsGroup.Type]
     /// What a whole nginx has and we have not.
-    package let passedOver: [PassedOver]
+    public let passedOver: [PassedOver]
     /// Each directive by its name, in the order of the groups where several blocks have one of that name.
     private let entries: [[UInt8]: [Entry]]
 
-    package init(groups: [any SettingsGroup.Type], passedOver: [PassedOver] = []) {
+    public init(groups: [any SettingsGroup.Type], passedOver: [PassedOver] = []) {
         self.groups = groups
         self.passedOver = passedOver
         var all = Entry.language
@@ -17,7 +17,7 @@ package struct Schema: Sendable {
     }
 
     /// Every directive there is, by name, for tests and tools.
-    package var directives: [Entry] {
+    public var directives: [Entry] {
         entries.values.flatMap { $0 }.sorted { $0.name < $1.name }
     }
 
@@ -44,22 +44,22 @@ package struct Schema: Sendable {
 
 /// A directive or block of a whole nginx that a mail proxy has no use for. It is read past, unchecked,
 /// with a warning.
-package struct PassedOver: Sendable, Equatable {
-    package let name: String
-    package let blocks: [Block]
-    package let isBlock: Bool
+public struct PassedOver: Sendable, Equatable {
+    public let name: String
+    public let blocks: [Block]
+    public let isBlock: Bool
     /// Completes `"NAME" block …`.
-    package let reason: String
+    public let reason: String
 
     /// A block, read past to the brace that closes it.
-    package static func block(
+    public static func block(
         _ name: String, in blocks: [Block] = [.main], because reason: String = "is not for a mail proxy"
     ) -> PassedOver {
         PassedOver(name: name, blocks: blocks, isBlock: true, reason: reason)
     }
 
     /// A directive with any words.
-    package static func directive(
+    public static func directive(
         _ name: String, in blocks: [Block] = [.main], because reason: String = "is not for a mail proxy"
     ) -> PassedOver {
         PassedOver(name: name, blocks: blocks, isBlock: false, reason: reason)
@@ -70,14 +70,14 @@ package struct PassedOver: Sendable, Equatable {
 
 extension Schema {
     /// A directive as the language knows it, whatever group it is from.
-    package struct Entry: Sendable {
-        package let name: String
-        package let blocks: [Block]
-        package let arity: Arity
+    public struct Entry: Sendable {
+        public let name: String
+        public let blocks: [Block]
+        public let arity: Arity
         let action: Action
 
         /// Whether a brace follows its words, rather than a semicolon.
-        package var isBlock: Bool {
+        public var isBlock: Bool {
             switch action {
             case .open: true
             case .set, .include: false
@@ -86,7 +86,7 @@ extension Schema {
         }
 
         /// Whether it is known only to be read past.
-        package var isPassedOver: Bool {
+        public var isPassedOver: Bool {
             if case .passOver = action { true } else { false }
         }
     }

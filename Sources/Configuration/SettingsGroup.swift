@@ -1,5 +1,5 @@
 /// Settings that belong together, as one block sees them: a property and a row for each directive.
-package protocol SettingsGroup: Sendable {
+public protocol SettingsGroup: Sendable {
     init()
     static var directives: [Directive<Self>] { get }
 
@@ -18,18 +18,18 @@ package protocol SettingsGroup: Sendable {
 }
 
 extension SettingsGroup {
-    package func close(_ block: Block, at position: Position) throws(DirectiveFault) {}
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {}
+    public func close(_ block: Block, at position: Position) throws(DirectiveFault) {}
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {}
 }
 
 /// The settings of one block, each group by its type.
-package struct Settings: Sendable {
+public struct Settings: Sendable {
     private var groups: [ObjectIdentifier: any SettingsGroup] = [:]
 
-    package init() {}
+    public init() {}
 
     /// The group of this block, or one of defaults where the block has none.
-    package subscript<Group: SettingsGroup>(_ type: Group.Type) -> Group {
+    public subscript<Group: SettingsGroup>(_ type: Group.Type) -> Group {
         get { groups[ObjectIdentifier(type)] as? Group ?? Group() }
         set { groups[ObjectIdentifier(type)] = newValue }
     }

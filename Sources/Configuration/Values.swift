@@ -2,27 +2,27 @@
 /// or is one that does not fit.
 extension Word {
     /// `on` or `off`, in any case.
-    package var flag: Bool? {
+    public var flag: Bool? {
         if isKeyword("on") { return true }
         return isKeyword("off") ? false : nil
     }
 
     /// Decimal digits and nothing else: no sign, no blank, not empty.
-    package var number: Int? { Self.number(bytes[...]) }
+    public var number: Int? { Self.number(bytes[...]) }
 
     /// A number of bytes, in bytes, `k` or `m`.
-    package var size: Int? { scaled(by: ["k": 1 << 10, "m": 1 << 20]) }
+    public var size: Int? { scaled(by: ["k": 1 << 10, "m": 1 << 20]) }
 
     /// A number of bytes, in bytes, `k`, `m` or `g`.
-    package var offset: Int? { scaled(by: ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30]) }
+    public var offset: Int? { scaled(by: ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30]) }
 
     /// A time of the kind that knows milliseconds, but neither months nor years.
-    package var duration: Duration? {
+    public var duration: Duration? {
         TimeValue.parse(bytes, unitsPerSecond: 1000).map { .milliseconds($0) }
     }
 
     /// A time of the kind that knows months and years, but no milliseconds.
-    package var seconds: Duration? {
+    public var seconds: Duration? {
         TimeValue.parse(bytes, unitsPerSecond: 1).map { .seconds($0) }
     }
 

@@ -1,16 +1,16 @@
 /// One word of a directive as the lexer hands it over: unquoted and unescaped bytes of any character set.
-package struct Word: Sendable, Hashable, ExpressibleByStringLiteral {
-    package let bytes: [UInt8]
+public struct Word: Sendable, Hashable, ExpressibleByStringLiteral {
+    public let bytes: [UInt8]
 
-    package init(_ bytes: [UInt8]) { self.bytes = bytes }
-    package init(stringLiteral text: String) { bytes = Array(text.utf8) }
+    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    public init(stringLiteral text: String) { bytes = Array(text.utf8) }
 
     /// The word as text, for comparing and printing. Bytes that are not UTF-8 do not survive this.
-    package var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The word as it stands in a message: what a terminal would obey or not show at all, such as a
     /// no-break space or a byte order mark pasted into a file, is spelled out as `<U+00A0>`.
-    package var printed: String {
+    public var printed: String {
         var printed = ""
         for scalar in text.unicodeScalars {
             if scalar.isVisible {
@@ -24,12 +24,12 @@ package struct Word: Sendable, Hashable, ExpressibleByStringLiteral {
     }
 
     /// What follows `prefix`, as in `backlog=511`; nil where the word does not start with it.
-    package func value(after prefix: String) -> Word? {
+    public func value(after prefix: String) -> Word? {
         bytes.starts(with: prefix.utf8) ? Word(Array(bytes.dropFirst(prefix.utf8.count))) : nil
     }
 
     /// Whether this is that keyword, in any case of ASCII letters.
-    package func isKeyword(_ keyword: String) -> Bool {
+    public func isKeyword(_ keyword: String) -> Bool {
         bytes.elementsEqual(keyword.utf8) { $0.lowercased == $1.lowercased }
     }
 }

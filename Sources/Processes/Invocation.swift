@@ -3,33 +3,33 @@ import Kernel
 import Telemetry
 
 /// How the program was called: what does not change over reloads (`command-line.md`, section 2).
-package struct Invocation: Sendable {
+public struct Invocation: Sendable {
     /// Where things are when the call does not say.
-    package enum Default {
-        package static let prefix = "/etc/martlet/"
-        package static let configuration = "/etc/martlet/martlet.conf"
-        package static let pid = "/run/martlet.pid"
-        package static let errorLog = "/var/log/martlet/error.log"
+    public enum Default {
+        public static let prefix = "/etc/martlet/"
+        public static let configuration = "/etc/martlet/martlet.conf"
+        public static let pid = "/run/martlet.pid"
+        public static let errorLog = "/var/log/martlet/error.log"
         /// With a prefix of the caller's, the same things below it.
-        package static let relativeConfiguration = "martlet.conf"
-        package static let relativePID = "martlet.pid"
-        package static let relativeErrorLog = "error.log"
+        public static let relativeConfiguration = "martlet.conf"
+        public static let relativePID = "martlet.pid"
+        public static let relativeErrorLog = "error.log"
     }
 
-    package let arguments: [String]
+    public let arguments: [String]
     /// With a final `/`; empty for the current directory.
-    package let prefix: String
-    package let configurationPath: String
-    package let globalDirectives: String?
-    package let pidPath: String
+    public let prefix: String
+    public let configurationPath: String
+    public let globalDirectives: String?
+    public let pidPath: String
     /// Nil is the standard error.
-    package let errorLogPath: String?
-    package let isTest: Bool
+    public let errorLogPath: String?
+    public let isTest: Bool
     /// `-q`: a test says nothing of its success.
-    package let isQuiet: Bool
+    public let isQuiet: Bool
 
     /// - Parameters: each nil where the option was not given.
-    package init(
+    public init(
         arguments: [String], prefix: String?, configuration: String?, errorLog: String?, globalDirectives: String?,
         isTest: Bool, isQuiet: Bool
     ) {

@@ -1,15 +1,15 @@
 import Configuration
-package import Kernel
+public import Kernel
 import Proxy
 import Telemetry
 
 /// What the program does once its options are read: serve, test a configuration, or signal a master.
 /// Each returns the exit code.
-@LoopActor package struct Server {
+@LoopActor public struct Server {
     private let invocation: Invocation
     private let title: ProcessTitle
 
-    package init(_ invocation: Invocation, title: ProcessTitle) {
+    public init(_ invocation: Invocation, title: ProcessTitle) {
         self.invocation = invocation
         self.title = title
     }
@@ -17,7 +17,7 @@ import Telemetry
     // MARK: -t and -T
 
     /// Tries the configuration out and says what came of it (`config-language.md`, section 6).
-    package func test(dumping: Bool) -> Int32 {
+    public func test(dumping: Bool) -> Int32 {
         let log = invocation.openStartupLog()
         let path = invocation.configurationPath
         do throws(ConfigurationError) {
@@ -55,7 +55,7 @@ import Telemetry
     // MARK: -s
 
     /// Sends a signal to the master that the pid file names (`command-line.md`, section 4).
-    package func signal(_ signal: Signal) -> Int32 {
+    public func signal(_ signal: Signal) -> Int32 {
         let log = invocation.openStartupLog()
         let pidPath: String?
         do throws(ConfigurationError) {
@@ -113,7 +113,7 @@ import Telemetry
 
     /// Starts, and serves until told to stop (`processes.md`, section 1).
     /// - Returns: 1 where the start has failed.
-    package func serve() -> Int32 {
+    public func serve() -> Int32 {
         guard let role = start(Inheritance.claim(), ServiceNotifier()) else { return 1 }
         do throws(KernelError) {
             switch role {

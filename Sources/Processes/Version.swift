@@ -1,5 +1,5 @@
 /// What this program calls itself.
-package enum Version {
-    package static let number = "0.1.0"
-    package static let name = "martlet/\(number)"
+public enum Version {
+    public static let number = "0.1.0"
+    public static let name = "martlet/\(number)"
 }

@@ -1,17 +1,17 @@
-package import Configuration
+public import Configuration
 
 /// What every dialogue of a server goes by, whatever its protocol.
-package struct DialogueSettings: SettingsGroup {
+public struct DialogueSettings: SettingsGroup {
     /// The name that greetings and challenges hold. Nil stands for the machine's own, also where a server
     /// gives an empty name to have it instead of an inherited one.
-    @Setting package var serverName: [UInt8]?
-    @Setting package var startTLS = StartTLS.off
-    @Setting package var maxErrors = 5
-    @Setting package var maxCommands = 1000
+    @Setting public var serverName: [UInt8]?
+    @Setting public var startTLS = StartTLS.off
+    @Setting public var maxErrors = 5
+    @Setting public var maxCommands = 1000
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "server_name", in: [.mail, .server], takes: .exactly(1), sets: \.$serverName,
             handler: { (call) throws(DirectiveFault) in try name(call.words[0]) }),

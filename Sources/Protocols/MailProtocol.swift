@@ -1,9 +1,9 @@
-package import Configuration
+public import Configuration
 
 /// A mail protocol with the settings of one server block: it makes the two dialogues of each session.
 /// Built once per server block, so capability lines and the like are composed here, not per session;
 /// and one object, because it would be much to copy for each.
-package protocol MailProtocol: AnyObject, Sendable {
+public protocol MailProtocol: AnyObject, Sendable {
     /// The word of the `protocol` directive, and of `Auth-Protocol`: `imap`, `pop3`, `smtp`.
     static var name: String { get }
     /// The ports that imply the protocol where no `protocol` directive does (`mail-directives.md`, section 3).
@@ -37,24 +37,24 @@ package protocol MailProtocol: AnyObject, Sendable {
 }
 
 extension MailProtocol {
-    package func printableByteCount(of input: Span<UInt8>) -> Int { 0 }
+    public func printableByteCount(of input: Span<UInt8>) -> Int { 0 }
 }
 
 /// Every mail protocol there is. A new one is a folder beside these and a line here.
-package let mailProtocols: [any MailProtocol.Type] = [IMAP.self, POP3.self, SMTP.self]
+public let mailProtocols: [any MailProtocol.Type] = [IMAP.self, POP3.self, SMTP.self]
 
 /// What the server block says of every dialogue, whatever its protocol.
-package struct DialoguePolicy: Sendable {
-    package var serverName: [UInt8]
-    package var startTLS: StartTLS
-    package var maxErrors: Int
-    package var maxCommands: Int
-    package var proxiesSMTPAuth: Bool
-    package var sendsXCLIENT: Bool
+public struct DialoguePolicy: Sendable {
+    public var serverName: [UInt8]
+    public var startTLS: StartTLS
+    public var maxErrors: Int
+    public var maxCommands: Int
+    public var proxiesSMTPAuth: Bool
+    public var sendsXCLIENT: Bool
     /// Whether upstreams of IMAP and POP3 are told who the client is.
-    package var passesClientID: Bool
+    public var passesClientID: Bool
 
-    package init(
+    public init(
         serverName: [UInt8], startTLS: StartTLS = .off, maxErrors: Int = 5, maxCommands: Int = 1000,
         proxiesSMTPAuth: Bool = false, sendsXCLIENT: Bool = true, passesClientID: Bool = false
     ) {
@@ -69,18 +69,18 @@ package struct DialoguePolicy: Sendable {
 }
 
 /// `starttls`: not offered, offered, or demanded before any login.
-package enum StartTLS: Sendable { case off, on, only }
+public enum StartTLS: Sendable { case off, on, only }
 
 /// What is different for every session: dialogues ask neither the clock nor the kernel.
-package struct DialogueStart: Sendable {
+public struct DialogueStart: Sendable {
     /// 64 random bits from the kernel, for the challenge `<challenge.time@server_name>`.
-    package let challenge: UInt64
+    public let challenge: UInt64
     /// Seconds since 1970.
-    package let time: Int
+    public let time: Int
     /// Whether the peer is a proxy whose word is taken for who its client is.
-    package let believesClaims: Bool
+    public let believesClaims: Bool
 
-    package init(challenge: UInt64, time: Int, believesClaims: Bool = false) {
+    public init(challenge: UInt64, time: Int, believesClaims: Bool = false) {
         self.challenge = challenge
         self.time = time
         self.believesClaims = believesClaims
@@ -88,7 +88,7 @@ package struct DialogueStart: Sendable {
 }
 
 /// The client's side of a session up to its login: bytes in, decisions out.
-package protocol ClientDialogue: Sendable {
+public protocol ClientDialogue: Sendable {
     /// The first line, sent before anything is read.
     func greeting(overTLS: Bool) -> [UInt8]
 
@@ -115,20 +115,20 @@ package protocol ClientDialogue: Sendable {
 }
 
 /// A decision, and how much of the input it has used up.
-package struct ClientStep: Sendable {
-    package let byteCount: Int
-    package let action: ClientAction
+public struct ClientStep: Sendable {
+    public let byteCount: Int
+    public let action: ClientAction
     /// What the log should know, in nginx's words, without a password (level info).
-    package let note: String?
+    public let note: String?
 
-    package init(byteCount: Int, _ action: ClientAction, note: String? = nil) {
+    public init(byteCount: Int, _ action: ClientAction, note: String? = nil) {
         self.byteCount = byteCount
         self.action = action
         self.note = note
     }
 }
 
-package enum ClientAction: Sendable, Equatable {
+public enum ClientAction: Sendable, Equatable {
     /// The command is not complete.
     case awaitInput
     /// Say this and go on.
@@ -144,7 +144,7 @@ package enum ClientAction: Sendable, Equatable {
 }
 
 /// Why a session ends other than by its own commands. Each protocol has its words for it.
-package enum Farewell: Sendable, CaseIterable {
+public enum Farewell: Sendable, CaseIterable {
     /// A fault of ours, of the auth server's or of the upstream's.
     case internalError
     case certificateError
@@ -164,20 +164,20 @@ package enum Farewell: Sendable, CaseIterable {
 }
 
 /// A login that was refused, and in whose words.
-package struct Refusal: Sendable, Equatable {
-    package enum Text: Sendable, Equatable {
+public struct Refusal: Sendable, Equatable {
+    public enum Text: Sendable, Equatable {
         /// A message that the protocol's reply carries: `TAG NO message`, `-ERR message`, `CODE message`.
         case message([UInt8])
         /// The upstream's whole reply, in this protocol already, each line with its CR LF.
         case reply([UInt8])
     }
-    package let text: Text
+    public let text: Text
     /// SMTP's reply code, such as `451 4.3.0`; nil: `535 5.7.0`. Only digits, dots and spaces.
-    package let smtpCode: [UInt8]?
+    public let smtpCode: [UInt8]?
     /// What OAuth clients are told before the final reply, base64 (`mail-imap.md`, section 7).
-    package let saslError: [UInt8]?
+    public let saslError: [UInt8]?
 
-    package init(_ text: Text, smtpCode: [UInt8]? = nil, saslError: [UInt8]? = nil) {
+    public init(_ text: Text, smtpCode: [UInt8]? = nil, saslError: [UInt8]? = nil) {
         self.text = text
         self.smtpCode = smtpCode
         self.saslError = saslError
@@ -185,7 +185,7 @@ package struct Refusal: Sendable, Equatable {
 }
 
 /// Whether an upstream's connection is encrypted, and from when on.
-package enum UpstreamSecurity: Sendable, Equatable {
+public enum UpstreamSecurity: Sendable, Equatable {
     case off
     /// From the first byte.
     case on
@@ -193,20 +193,20 @@ package enum UpstreamSecurity: Sendable, Equatable {
     case startTLS
 
     /// The words of `proxy_ssl`, and of the auth server's `Auth-SSL`.
-    package static let words: [(String, UpstreamSecurity)] = [("off", .off), ("on", .on), ("starttls", .startTLS)]
+    public static let words: [(String, UpstreamSecurity)] = [("off", .off), ("on", .on), ("starttls", .startTLS)]
 }
 
 /// What a login at an upstream depends on, beside the credentials.
-package struct UpstreamTerms: Sendable {
+public struct UpstreamTerms: Sendable {
     /// Who the client is.
-    package var client: ClientFacts
+    public var client: ClientFacts
     /// Whether nobody has checked the credentials yet (`proxy_pass`): the upstream must do it, so they
     /// are always put to it, OAuth tokens by their own mechanism, and its word on them is a refusal.
-    package var upstreamDecides: Bool
+    public var upstreamDecides: Bool
     /// Whether TLS is to begin before anything else is said (`proxy_ssl starttls`).
-    package var startsTLS: Bool
+    public var startsTLS: Bool
 
-    package init(client: ClientFacts, upstreamDecides: Bool = false, startsTLS: Bool = false) {
+    public init(client: ClientFacts, upstreamDecides: Bool = false, startsTLS: Bool = false) {
         self.client = client
         self.upstreamDecides = upstreamDecides
         self.startsTLS = startsTLS
@@ -214,7 +214,7 @@ package struct UpstreamTerms: Sendable {
 }
 
 /// The login at an upstream: bytes in, decisions out.
-package protocol UpstreamDialogue: Sendable {
+public protocol UpstreamDialogue: Sendable {
     /// What the session is doing now, as a log line ends: `reading response from upstream`,
     /// `sending user name to upstream` … (`mail-proxy.md`, section 8).
     var activity: StaticString { get }
@@ -224,18 +224,18 @@ package protocol UpstreamDialogue: Sendable {
     mutating func receive(_ input: Span<UInt8>) -> UpstreamStep
 }
 
-package struct UpstreamStep: Sendable {
-    package let byteCount: Int
-    package let action: UpstreamAction
+public struct UpstreamStep: Sendable {
+    public let byteCount: Int
+    public let action: UpstreamAction
 
-    package init(byteCount: Int, _ action: UpstreamAction) {
+    public init(byteCount: Int, _ action: UpstreamAction) {
         self.byteCount = byteCount
         self.action = action
     }
 }
 
 /// Why TLS cannot begin at an upstream.
-package enum StartTLSFault: Sendable, Equatable {
+public enum StartTLSFault: Sendable, Equatable {
     case notOffered
     case refused(reply: [UInt8])
     /// What it said is no reply to what it was asked.
@@ -244,7 +244,7 @@ package enum StartTLSFault: Sendable, Equatable {
     case saidMore
 }
 
-package enum UpstreamAction: Sendable, Equatable {
+public enum UpstreamAction: Sendable, Equatable {
     /// The reply is not complete.
     case awaitInput
     /// A line that changes nothing was read; go on.

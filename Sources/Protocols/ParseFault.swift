@@ -1,5 +1,5 @@
 /// Why bytes are not what they should be.
-package enum ParseFault: Error, Sendable, Equatable {
+public enum ParseFault: Error, Sendable, Equatable {
     case tag, command, tooManyArguments, argument, literal, lineEnd
     case replyCode, statusLine, header, tooLong
 }

@@ -1,5 +1,5 @@
 /// What a parser says of the bytes from the first one of a unit on. Waiting is an answer, not an error.
-package enum Parsed<Value> {
+public enum Parsed<Value> {
     /// The unit is whole, and this long.
     case complete(Value, byteCount: Int)
     /// The unit is not whole yet; parse again from its first byte when there are more.

@@ -3,7 +3,7 @@
 /// to move. They are seen through a `Span`, which cannot outlive them, and never as an array, which
 /// could: what is made of a secret is appended to another one (`security.md`, rule 7).
 // Sendable because memory that has two holders is not written: `append` moves away from it.
-package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+public struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, CustomReflectable {
     private struct Extent {
         var count = 0
         let capacity: Int
@@ -16,21 +16,21 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
 
     private var storage: ManagedBuffer<Extent, UInt8>
 
-    package init() { self = Self.empty }
+    public init() { self = Self.empty }
 
     /// What all begin with that begin with nothing: what is appended moves away from it.
     private static let empty = Secret(capacity: 0)
 
     /// Copies the bytes. Their owner wipes them where they are.
-    package init(_ bytes: Span<UInt8>) {
+    public init(_ bytes: Span<UInt8>) {
         storage = Self.storage(for: bytes.count)
         append(bytes)
     }
 
-    package var count: Int { storage.header.count }
-    package var isEmpty: Bool { count == 0 }
+    public var count: Int { storage.header.count }
+    public var isEmpty: Bool { count == 0 }
 
-    package var span: Span<UInt8> {
+    public var span: Span<UInt8> {
         @_lifetime(borrow self)
         get {
             // Unsafe for leaving the closure with a pointer. It points into `storage`, which lives as
@@ -42,7 +42,7 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         }
     }
 
-    package mutating func append(_ byte: UInt8) {
+    public mutating func append(_ byte: UInt8) {
         makeRoom(for: 1)
         // Unsafe as all pointers are; there is room for one byte behind the last.
         unsafe storage.withUnsafeMutablePointers { (extent, bytes) in
@@ -51,17 +51,17 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
         }
     }
 
-    package mutating func append(_ bytes: Span<UInt8>) {
+    public mutating func append(_ bytes: Span<UInt8>) {
         unsafe bytes.withUnsafeBufferPointer { unsafe append($0) }
     }
 
     /// Appends words that are no secret themselves.
-    package mutating func append(_ words: some Sequence<UInt8>) {
+    public mutating func append(_ words: some Sequence<UInt8>) {
         let isContiguous: Void? = words.withContiguousStorageIfAvailable { unsafe append($0) }
         if isContiguous == nil { for byte in words { append(byte) } }
     }
 
-    package mutating func append(_ words: StaticString) {
+    public mutating func append(_ words: StaticString) {
         words.withUTF8Buffer { unsafe append($0) }
     }
 
@@ -107,17 +107,17 @@ package struct Secret: @unchecked Sendable, Equatable, CustomStringConvertible, 
     }
 
     /// One with room for so many bytes, so that it need not move while it grows up to them.
-    package init(capacity: Int) { storage = Self.storage(for: capacity) }
+    public init(capacity: Int) { storage = Self.storage(for: capacity) }
 
     private static func storage(for byteCount: Int) -> ManagedBuffer<Extent, UInt8> {
         let capacity = max(byteCount, 32)
         return Storage.create(minimumCapacity: capacity) { _ in Extent(capacity: capacity) }
     }
 
-    package var description: String { "<secret>" }
-    package var customMirror: Mirror { Mirror(self, children: []) }
+    public var description: String { "<secret>" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
 
-    package static func == (left: Secret, right: Secret) -> Bool {
+    public static func == (left: Secret, right: Secret) -> Bool {
         left.count == right.count && left.span.indices.allSatisfy { left.span[$0] == right.span[$0] }
     }
 }

@@ -1,13 +1,13 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 import Protocols
-package import TLS
-package import Telemetry
+public import TLS
+public import Telemetry
 
 /// A server block, ready to serve: everything that its sessions have in common.
-@LoopActor package final class MailServer {
-    package nonisolated let listens: [Listen]
-    package let log: ErrorLog
+@LoopActor public final class MailServer {
+    public nonisolated let listens: [Listen]
+    public let log: ErrorLog
     /// The same for clients that `debug_connection` names.
     private let debugLog: ErrorLog
     private let debuggedNetworks: [Network]
@@ -20,7 +20,7 @@ package import Telemetry
     private let usesChallenge: Bool
     let route: Route
     /// Nil where the server speaks no TLS with its clients.
-    package let tls: TLSServerContext?
+    public let tls: TLSServerContext?
     private let isTLSEverywhere: Bool
     /// Nil where no upstream can be spoken to by TLS.
     let upstreamTLS: TLSClientContext?
@@ -44,7 +44,7 @@ package import Telemetry
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - contexts: what other blocks of the configuration speak TLS by, where we are the client.
     ///   - memory: what the limits of the configuration know of clients.
-    package init(
+    public init(
         _ block: ServerBlock, log: ErrorLog, debuggedNetworks: [Network], resumption: TLSResumption, contexts: TLSClientContexts,
         memory: AccessMemory
     ) throws(ConfigurationError) {
@@ -148,7 +148,7 @@ package import Telemetry
     ///   - resumption: what lets clients come back to their TLS sessions.
     ///   - memory: what limits know of clients.
     ///   - openLog: opens the destinations of one block.
-    package static func servers(
+    public static func servers(
         of configuration: LoadedConfiguration, resumption: TLSResumption, memory: AccessMemory = AccessMemory(),
         openLog: (ErrorLogSettings) throws(ConfigurationError) -> ErrorLog
     ) throws(ConfigurationError) -> [MailServer] {

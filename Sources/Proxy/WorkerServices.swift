@@ -1,8 +1,8 @@
-package import Kernel
+public import Kernel
 import Telemetry
 
 /// What all sessions of one worker share.
-@LoopActor package final class WorkerServices {
+@LoopActor public final class WorkerServices {
     let buffer = SharedBuffer()
     /// `worker_connections`: how many sockets this worker may have, of every kind.
     let connectionLimit: Int
@@ -14,13 +14,13 @@ import Telemetry
     private var relays = Roster<Relay>()
     private var pipes = PipePool()
     /// Called when the last session has ended.
-    package var whenEmpty: (@LoopActor () -> Void)?
+    public var whenEmpty: (@LoopActor () -> Void)?
 
     /// - Parameters:
     ///   - connectionLimit: the limit on all sockets.
     ///   - reserved: how many of them listeners take, whatever number of sockets each has.
     ///   - numbers: what sessions are numbered by, over all workers.
-    package init(connectionLimit: Int, reserved: Int, numbers: SharedCounter) {
+    public init(connectionLimit: Int, reserved: Int, numbers: SharedCounter) {
         self.connectionLimit = connectionLimit
         connectionCount = reserved
         self.numbers = numbers
@@ -106,7 +106,7 @@ import Telemetry
 
     // MARK: Sessions, for the day on which they must end
 
-    package var isEmpty: Bool { sessions.isEmpty && relays.isEmpty }
+    public var isEmpty: Bool { sessions.isEmpty && relays.isEmpty }
 
     func add(_ session: Session) { sessions.add(session) }
     func add(_ relay: Relay) { relays.add(relay) }
@@ -124,7 +124,7 @@ import Telemetry
     }
 
     /// Ends every session now: those before login with their protocol's farewell.
-    package func cutOffAll() {
+    public func cutOffAll() {
         for session in sessions.members { session.interrupt(.shuttingDown) }
         for relay in relays.members { relay.cutOff() }
     }

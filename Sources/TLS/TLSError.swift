@@ -2,16 +2,16 @@ import COpenSSL
 import Kernel
 
 /// Why TLS failed, as nginx's log line says it.
-package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     /// `SSL_do_handshake() failed (SSL: error:…)`, or `peer closed connection in SSL handshake`.
-    package let text: String
+    public let text: String
     /// Whether whoever connects to us can bring it about at will, which is worth an `info`; all else is a
     /// fault of ours or of the machine, and `crit`.
-    package let isClientFault: Bool
+    public let isClientFault: Bool
     /// Whether the other side's certificate is not good enough. The text begins with `SSL certificate` then.
-    package let isAboutCertificate: Bool
+    public let isAboutCertificate: Bool
 
-    package var description: String { text }
+    public var description: String { text }
 
     init(_ text: String, isClientFault: Bool, isAboutCertificate: Bool = false) {
         self.text = text

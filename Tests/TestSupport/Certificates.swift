@@ -2,21 +2,21 @@ import Foundation
 import Glibc
 
 /// A certificate with its key, in files.
-package struct Certificate: Sendable {
-    package let path: String
-    package let key: String
+public struct Certificate: Sendable {
+    public let path: String
+    public let key: String
 
-    package var pem: String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
-    package var keyPEM: String { (try? String(contentsOfFile: key, encoding: .utf8)) ?? "" }
+    public var pem: String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+    public var keyPEM: String { (try? String(contentsOfFile: key, encoding: .utf8)) ?? "" }
 
     /// The directives that have a server use it.
-    package var directives: String { "ssl_certificate \(path); ssl_certificate_key \(key);" }
+    public var directives: String { "ssl_certificate \(path); ssl_certificate_key \(key);" }
 }
 
 /// Certificates good and bad, of one authority, made once for the whole run. Keys are elliptic but for
 /// `rsa`, because they are made faster.
-package final class Certificates: Sendable {
-    package enum Name: String, CaseIterable, Sendable {
+public final class Certificates: Sendable {
+    public enum Name: String, CaseIterable, Sendable {
         /// Servers', for `mail.test` and 127.0.0.1.
         case ecdsa, rsa, replacement, outdated
         /// A server's for `other.test`.
@@ -29,7 +29,7 @@ package final class Certificates: Sendable {
 
     private let workspace: Workspace
 
-    package static func shared() throws -> Certificates { try instance.get() }
+    public static func shared() throws -> Certificates { try instance.get() }
 
     private static let instance = Result { try Certificates() }
 
@@ -40,19 +40,19 @@ package final class Certificates: Sendable {
         guard result.succeeded else { throw TestFailure("no certificates: \(result.standardError)") }
     }
 
-    package subscript(_ name: Name) -> Certificate {
+    public subscript(_ name: Name) -> Certificate {
         Certificate(path: workspace.file("\(name).pem"), key: workspace.file("\(name).key"))
     }
 
     /// The authority of all but `stranger`, and what it has revoked.
-    package var authority: String { workspace.file("authority.pem") }
-    package var revocations: String { workspace.file("revocations.pem") }
+    public var authority: String { workspace.file("authority.pem") }
+    public var revocations: String { workspace.file("revocations.pem") }
 
     /// The key of `ecdsa` behind a passphrase, and a file that has it among wrong ones.
-    package var lockedKey: String { workspace.file("locked.key") }
-    package var passphrases: String { workspace.file("passphrases") }
+    public var lockedKey: String { workspace.file("locked.key") }
+    public var passphrases: String { workspace.file("passphrases") }
 
-    package var dhParameters: String { workspace.file("dh.pem") }
+    public var dhParameters: String { workspace.file("dh.pem") }
 
     /// `openssl ca` is for what `openssl req` cannot: dates in the past, and a list of revocations.
     private static let script = #"""

@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 
 /// How a process ended.
-package enum ExitStatus: Equatable, Sendable {
+public enum ExitStatus: Equatable, Sendable {
     case code(CInt)
     case signal(CInt)
 
@@ -13,17 +13,17 @@ package enum ExitStatus: Equatable, Sendable {
 
 /// A process that a test has started, in a process group of its own so that nothing of it survives
 /// the test. Its output goes to files: a pipe that a grandchild keeps open would never end.
-package final class ChildProcess: @unchecked Sendable {
-    package let pid: pid_t
-    package let standardOutput: String
-    package let standardError: String
+public final class ChildProcess: @unchecked Sendable {
+    public let pid: pid_t
+    public let standardOutput: String
+    public let standardError: String
     private let lock = NSLock()
     private var status: ExitStatus?
     private static let counter = Counter()
 
     /// Starts a program, by path or by name in `PATH`.
     /// - Parameter descriptors: what it finds open as 3 and so on.
-    package init(
+    public init(
         _ command: [String], environment: [String: String] = [:], input: String? = nil,
         directory: String? = nil, descriptors: [CInt] = [], in workspace: Workspace
     ) throws {
@@ -73,7 +73,7 @@ package final class ChildProcess: @unchecked Sendable {
     }
 
     /// How it ended; nil while it runs.
-    package var exitStatus: ExitStatus? {
+    public var exitStatus: ExitStatus? {
         lock.withLock {
             if status == nil {
                 var raw: CInt = 0
@@ -85,30 +85,30 @@ package final class ChildProcess: @unchecked Sendable {
 
     /// Waits for its end.
     @discardableResult
-    package func awaitExit(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> ExitStatus {
+    public func awaitExit(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> ExitStatus {
         try eventually("the end of process \(pid)", by: deadline, file: file, line: line) { exitStatus }
     }
 
-    package func signal(_ number: CInt) { if exitStatus == nil { _ = Glibc.kill(pid, number) } }
+    public func signal(_ number: CInt) { if exitStatus == nil { _ = Glibc.kill(pid, number) } }
 
     /// Ends it and whatever is left of its process group.
-    package func kill() {
+    public func kill() {
         _ = Glibc.kill(-pid, SIGKILL)
         _ = try? awaitExit(by: .after(.seconds(5)))
     }
 }
 
 /// What a command printed, and how it ended.
-package struct CommandResult: Sendable {
-    package let status: ExitStatus
-    package let standardOutput: String
-    package let standardError: String
+public struct CommandResult: Sendable {
+    public let status: ExitStatus
+    public let standardOutput: String
+    public let standardError: String
 
-    package var succeeded: Bool { status == .code(0) }
+    public var succeeded: Bool { status == .code(0) }
 }
 
 /// Runs a command to its end.
-package func run(
+public func run(
     _ arguments: [String], environment: [String: String] = [:], input: String? = nil, directory: String? = nil,
     in workspace: Workspace? = nil, by deadline: Deadline = .after(.seconds(60)), file: String = #fileID, line: Int = #line
 ) throws -> CommandResult {
@@ -125,7 +125,7 @@ package func run(
 
 /// Runs a program that must succeed, and returns what it prints.
 @discardableResult
-package func succeed(
+public func succeed(
     _ arguments: [String], input: String? = nil, in workspace: Workspace? = nil, file: String = #fileID, line: Int = #line
 ) throws -> String {
     let result = try run(arguments, input: input, in: workspace, file: file, line: line)
@@ -138,18 +138,18 @@ package func succeed(
 }
 
 /// Counts from 1 on, for whoever asks.
-package final class Counter: @unchecked Sendable {
+public final class Counter: @unchecked Sendable {
     private let lock = NSLock()
     private var value = 0
 
-    package init() {}
+    public init() {}
 
-    package func next() -> Int {
+    public func next() -> Int {
         lock.withLock {
             value += 1
             return value
         }
     }
 
-    package var count: Int { lock.withLock { value } }
+    public var count: Int { lock.withLock { value } }
 }

@@ -3,13 +3,13 @@ import Configuration
 /// Configurations in memory: what a schema makes of a few directives. The file is `/etc/martlet/m.conf`
 /// and the prefix `/srv/`, so that a test sees from which of them a relative path starts.
 extension Schema {
-    package func load(_ text: String) throws(ConfigurationError) -> LoadedConfiguration {
+    public func load(_ text: String) throws(ConfigurationError) -> LoadedConfiguration {
         let files = OneFile(path: "/etc/martlet/m.conf", bytes: Array(text.utf8))
         return try Loader(schema: self, files: files).load(path: files.path, prefix: "/srv/")
     }
 
     /// The settings of the one block of that kind, which holds just these directives.
-    package func settings(_ directives: String, in block: Block) throws(ConfigurationError) -> Settings {
+    public func settings(_ directives: String, in block: Block) throws(ConfigurationError) -> Settings {
         let loaded = try load(Self.file(directives, in: block))
         return switch block {
         case .main: loaded.main
@@ -20,17 +20,17 @@ extension Schema {
     }
 
     /// The settings of a server whose `mail` block has directives too.
-    package func settings(mail: String, server: String) throws(ConfigurationError) -> Settings {
+    public func settings(mail: String, server: String) throws(ConfigurationError) -> Settings {
         try load("events {} mail { \(mail) server { \(server) } }").servers[0].settings
     }
 
     /// Why these directives are refused, without the position where it is theirs; `ok` if they are not.
-    package func refusal(_ directives: String, in block: Block) -> String {
+    public func refusal(_ directives: String, in block: Block) -> String {
         refusal(of: Self.file(directives, in: block))
     }
 
     /// Why a file of one line is refused, without its position; `ok` if it is not.
-    package func refusal(of text: String) -> String {
+    public func refusal(of text: String) -> String {
         do throws(ConfigurationError) {
             _ = try load(text)
             return "ok"
@@ -40,7 +40,7 @@ extension Schema {
     }
 
     /// What is warned of, be the directives refused or not.
-    package func warnings(_ directives: String, in block: Block) -> [String] {
+    public func warnings(_ directives: String, in block: Block) -> [String] {
         do throws(ConfigurationError) {
             return try load(Self.file(directives, in: block)).warnings.map(Self.withoutPosition)
         } catch {

@@ -2,21 +2,21 @@ import Glibc
 
 /// A moment after which waiting is given up. Generous by default: it is there to end a broken test,
 /// never to time a good one.
-package struct Deadline: Sendable {
+public struct Deadline: Sendable {
     private let moment: ContinuousClock.Instant
 
     /// The moment this long from now.
-    package static func after(_ duration: Duration) -> Deadline {
+    public static func after(_ duration: Duration) -> Deadline {
         Deadline(moment: ContinuousClock.now + duration)
     }
 
     /// What a step of a test is given on a machine that is busy with others.
-    package static var usual: Deadline { after(.seconds(20)) }
+    public static var usual: Deadline { after(.seconds(20)) }
 
-    package var hasPassed: Bool { ContinuousClock.now >= moment }
+    public var hasPassed: Bool { ContinuousClock.now >= moment }
 
     /// What `poll` takes: milliseconds, rounded up, never negative.
-    package var pollTimeout: CInt {
+    public var pollTimeout: CInt {
         let rest = ContinuousClock.now.duration(to: moment)
         let milliseconds = rest.components.seconds * 1000 + rest.components.attoseconds / 1_000_000_000_000_000 + 1
         return CInt(clamping: max(milliseconds, 0))
@@ -24,20 +24,20 @@ package struct Deadline: Sendable {
 }
 
 /// Why a test cannot go on, and where it stood.
-package struct TestFailure: Error, CustomStringConvertible {
-    package let description: String
+public struct TestFailure: Error, CustomStringConvertible {
+    public let description: String
 
-    package init(_ text: String, at place: Place? = nil) {
+    public init(_ text: String, at place: Place? = nil) {
         description = place.map { "\(text)\n(asked for at \($0.file):\($0.line))" } ?? text
     }
 }
 
 /// A line of a test, for failures that show only far below it.
-package struct Place: Sendable {
-    package let file: String
-    package let line: Int
+public struct Place: Sendable {
+    public let file: String
+    public let line: Int
 
-    package init(file: String, line: Int) {
+    public init(file: String, line: Int) {
         self.file = file
         self.line = line
     }
@@ -45,7 +45,7 @@ package struct Place: Sendable {
 
 /// Waits until `condition` yields a value. For what no descriptor tells of: a file's growth, a
 /// process's end.
-package func eventually<Value>(
+public func eventually<Value>(
     _ what: @autoclosure () -> String, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line,
     _ condition: () throws -> Value?
 ) throws -> Value {
@@ -59,7 +59,7 @@ package func eventually<Value>(
 }
 
 /// Waits until `condition` holds.
-package func eventually(
+public func eventually(
     _ what: @autoclosure () -> String, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line,
     holds condition: () throws -> Bool
 ) throws {

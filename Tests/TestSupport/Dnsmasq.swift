@@ -1,12 +1,12 @@
 import Foundation
 
 /// A real name server, at a port of loopback, for as long as the test.
-package struct Dnsmasq {
-    package let port: UInt16
+public struct Dnsmasq {
+    public let port: UInt16
 
     /// - Parameter options: its zone, such as `--host-record=NAME,ADDRESS`. Of `.example` it knows that there is
     ///   nothing else.
-    package init(_ options: [String]) throws {
+    public init(_ options: [String]) throws {
         let workspace = try Workspace.here()
         let port = try Ports.free()
         let server = try ChildProcess(

@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 
 /// A real Dovecot that proxies everybody, whatever the password, to a server of 127.0.0.1.
-package final class DovecotProxy: Sendable {
-    package let port: UInt16
+public final class DovecotProxy: Sendable {
+    public let port: UInt16
 
     /// - Parameter name: `imap`, `pop3` or `submission`.
-    package init(_ name: String, before target: UInt16, file: String = #fileID, line: Int = #line) throws {
+    public init(_ name: String, before target: UInt16, file: String = #fileID, line: Int = #line) throws {
         let workspace = try Workspace.here()
         let port = try Ports.free()
         self.port = port

@@ -2,11 +2,11 @@ import Foundation
 
 /// A real HAProxy of Debian's in front of servers under test. It connects from 127.0.0.9, so that nobody takes it
 /// for its client.
-package final class HAProxy: Sendable {
-    package static let address = "127.0.0.9"
+public final class HAProxy: Sendable {
+    public static let address = "127.0.0.9"
 
     /// What is in front of what.
-    package struct Front: Sendable {
+    public struct Front: Sendable {
         let port: UInt16
         let target: UInt16
         let word: String
@@ -17,7 +17,7 @@ package final class HAProxy: Sendable {
         ///   - target: a port of 127.0.0.1.
         ///   - word: how it tells of the client, such as `send-proxy-v2`.
         ///   - certificate: what it shows clients, if it speaks TLS with them.
-        package init(_ port: UInt16, before target: UInt16, _ word: String, certificate: Certificate? = nil) {
+        public init(_ port: UInt16, before target: UInt16, _ word: String, certificate: Certificate? = nil) {
             self.port = port
             self.target = target
             self.word = word
@@ -25,7 +25,7 @@ package final class HAProxy: Sendable {
         }
     }
 
-    package init(_ fronts: [Front], file: String = #fileID, line: Int = #line) throws {
+    public init(_ fronts: [Front], file: String = #fileID, line: Int = #line) throws {
         let workspace = try Workspace.here()
         let sections = try fronts.map { front in
             var tls = ""

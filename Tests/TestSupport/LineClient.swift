@@ -2,19 +2,19 @@ import Foundation
 
 /// A mail client that a test drives by hand. Every wait ends by a deadline, and every failure tells
 /// the whole dialogue so far.
-package final class LineClient: @unchecked Sendable {
-    package private(set) var socket: Socket
+public final class LineClient: @unchecked Sendable {
+    public private(set) var socket: Socket
     private var reader: LineReader
     private var said: [String] = []
     private var tlsLabel = ""
 
-    package init(_ address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil) throws {
+    public init(_ address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil) throws {
         socket = try Socket.connect(to: address, from: source, receiveBuffer: receiveBuffer)
         reader = LineReader(socket)
     }
 
     /// - Parameter host: which 127.0.0.N this side is; the kernel's choice is 1.
-    package convenience init(_ port: UInt16, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
+    public convenience init(_ port: UInt16, from host: UInt8? = nil, receiveBuffer: CInt? = nil) throws {
         try self.init(.port(port), from: host.map { .loopback($0, 0) }, receiveBuffer: receiveBuffer)
     }
 
@@ -33,7 +33,7 @@ package final class LineClient: @unchecked Sendable {
     /// Lines of the client that follow each other are sent in one piece. `C.` ends the client's
     /// sending, `S.` expects the end of the server's. In a line of the server `…` stands for any
     /// text; `␠` stands for a blank at the end of a line.
-    package func converse(_ script: String, file: String = #fileID, line: Int = #line) throws {
+    public func converse(_ script: String, file: String = #fileID, line: Int = #line) throws {
         var outgoing = ""
         for entry in script.split(separator: "\n") {
             let text = entry.drop { $0 == " " }
@@ -54,16 +54,16 @@ package final class LineClient: @unchecked Sendable {
 
     // MARK: Steps
 
-    package func send(_ text: String) throws { try send(Array(text.utf8)) }
+    public func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    package func send(_ bytes: [UInt8]) throws {
+    public func send(_ bytes: [UInt8]) throws {
         said.append("C: " + Self.printable(bytes.prefix(400)))
         try socket.send(bytes)
     }
 
     /// Expects a line, with CR LF at its end; `…` stands for any text.
     @discardableResult
-    package func expect(
+    public func expect(
         _ pattern: String, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> String {
         let bytes: [UInt8]?
@@ -80,24 +80,24 @@ package final class LineClient: @unchecked Sendable {
     }
 
     /// Expects the end of what the server sends, by close or reset, and nothing before it.
-    package func expectEnd(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws {
+    public func expectEnd(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws {
         let rest: [UInt8]
         do { rest = try reader.rest(by: deadline) } catch { throw failure("expected the end, got \(error)", file, line) }
         guard rest.isEmpty else { throw failure("expected the end, got \"\(Self.printable(rest[...]))\"", file, line) }
     }
 
     /// Everything up to the end.
-    package func rest(by deadline: Deadline = .usual) throws -> [UInt8] { try reader.rest(by: deadline) }
+    public func rest(by deadline: Deadline = .usual) throws -> [UInt8] { try reader.rest(by: deadline) }
 
     /// The next line, whatever it says, without its end; nil at the end.
-    package func line(by deadline: Deadline = .usual) throws -> String? {
+    public func line(by deadline: Deadline = .usual) throws -> String? {
         guard let bytes = try reader.line(by: deadline) else { return nil }
         said.append("S: " + Self.printable(bytes[...]))
         return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .newlines)
     }
 
     /// Exactly so many bytes.
-    package func bytes(_ count: Int, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> [UInt8] {
+    public func bytes(_ count: Int, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> [UInt8] {
         let bytes = try reader.bytes(count, by: deadline)
         guard bytes.count == count else { throw failure("expected \(count) bytes, got \(bytes.count)", file, line) }
         return bytes
@@ -107,7 +107,7 @@ package final class LineClient: @unchecked Sendable {
     /// too much.
     /// - Throws: where the handshake does not succeed.
     @discardableResult
-    package func startTLS(
+    public func startTLS(
         _ order: TLSOrder = TLSOrder(), by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> TLSHandshake {
         let handshake = try attemptTLS(order, by: deadline, file: file, line: line)
@@ -116,7 +116,7 @@ package final class LineClient: @unchecked Sendable {
     }
 
     /// Tries to speak TLS; where that fails, the connection is over.
-    package func attemptTLS(
+    public func attemptTLS(
         _ order: TLSOrder, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> TLSHandshake {
         guard reader.hasReadAll else { throw failure("in the clear came more than was expected", file, line) }
@@ -127,17 +127,17 @@ package final class LineClient: @unchecked Sendable {
     }
 
     /// How the server has ended TLS: `close_notify`, `eof` without it, or a fault.
-    package func endOfTLS(by deadline: Deadline = .usual) throws -> String {
+    public func endOfTLS(by deadline: Deadline = .usual) throws -> String {
         try TLSPeer.shared().ending(of: tlsLabel, by: deadline)
     }
 
-    package func finishSending() {
+    public func finishSending() {
         said.append("C.")
         socket.finishSending()
     }
 
     /// Closes at once, both ways.
-    package func close() { socket.shutDown() }
+    public func close() { socket.shutDown() }
 
     private func failure(_ text: String, _ file: String, _ line: Int) -> TestFailure {
         TestFailure(text + "\nin this dialogue:\n" + said.suffix(40).joined(separator: "\n"), at: Place(file: file, line: line))
@@ -165,5 +165,5 @@ package final class LineClient: @unchecked Sendable {
 
 extension String {
     /// Base64 of the text's bytes.
-    package var base64: String { Data(utf8).base64EncodedString() }
+    public var base64: String { Data(utf8).base64EncodedString() }
 }

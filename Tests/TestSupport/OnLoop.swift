@@ -7,7 +7,7 @@ private let turn = NSLock()
 
 /// Runs a test on the loop, with nothing watched, no timer running, and the clock at the present.
 @discardableResult
-package func onLoop<Value: Sendable>(
+public func onLoop<Value: Sendable>(
     _ method: PollingMethod = .epoll, _ body: @LoopActor () throws -> Value
 ) throws -> Value {
     turn.lock()
@@ -23,14 +23,14 @@ package func onLoop<Value: Sendable>(
 }
 
 /// Lets the loop take one turn, in which it does not wait.
-@LoopActor package func takeTurn() throws {
+@LoopActor public func takeTurn() throws {
     var isOver = false
     LoopActor.loop.atEndOfTurn { isOver = true }
     try LoopActor.loop.run { isOver }
 }
 
 /// Runs the loop until something is so, and gives up where that takes longer than on any machine.
-@LoopActor package func runLoop(
+@LoopActor public func runLoop(
     file: String = #fileID, line: Int = #line, until isSo: @LoopActor () -> Bool
 ) throws {
     var isLate = false
@@ -42,27 +42,27 @@ package func onLoop<Value: Sendable>(
 }
 
 /// Notes what it is told.
-@LoopActor package final class Recorder: EventObserver {
-    package private(set) var count = 0
-    package var action: (@LoopActor (EventSource) -> Void)?
+@LoopActor public final class Recorder: EventObserver {
+    public private(set) var count = 0
+    public var action: (@LoopActor (EventSource) -> Void)?
 
-    package init() {}
+    public init() {}
 
-    package func becameReady(_ source: EventSource) {
+    public func becameReady(_ source: EventSource) {
         count += 1
         action?(source)
     }
 }
 
 /// A connection inside this process: one end that the loop watches, and one that a test speaks through.
-@LoopActor package struct WatchedPair {
-    package let near: EventSource
-    package let far: EventSource
+@LoopActor public struct WatchedPair {
+    public let near: EventSource
+    public let far: EventSource
 
     /// - Parameters:
     ///   - observer: whom the loop tells of the near end.
     ///   - overTCP: whether it is a connection by TCP, which knows some things that sockets within a machine do not.
-    package init(_ observer: any EventObserver, overTCP: Bool = false) throws {
+    public init(_ observer: any EventObserver, overTCP: Bool = false) throws {
         if overTCP {
             let listener = try ListeningSocket.bind(.ipv4(0x7F00_0001, port: 0))
             let door = EventSource(try FileDescriptor.duplicate(of: listener.descriptor.number), isStream: false)
@@ -79,7 +79,7 @@ package func onLoop<Value: Sendable>(
         try LoopActor.loop.watch(near, observer)
     }
 
-    package func close() {
+    public func close() {
         near.close()
         far.close()
     }
@@ -88,24 +88,24 @@ package func onLoop<Value: Sendable>(
 extension EventSource {
     /// Sends as much of the text as the kernel takes.
     @discardableResult
-    package func say(_ text: String) -> Transfer { send(Array(text.utf8).span) }
+    public func say(_ text: String) -> Transfer { send(Array(text.utf8).span) }
 
     /// Sends as much as the kernel takes at once.
     /// - Returns: how many bytes went.
-    package func sayOnce(_ bytes: [UInt8]) -> Int {
+    public func sayOnce(_ bytes: [UInt8]) -> Int {
         if case .moved(let count) = send(bytes.span) { count } else { 0 }
     }
 
     /// Sends until the kernel takes nothing more.
     /// - Returns: how many bytes went.
-    package func sayUntilFull(_ bytes: [UInt8]) -> Int {
+    public func sayUntilFull(_ bytes: [UInt8]) -> Int {
         var sent = 0
         while case .moved(let count) = send(bytes.span) { sent += count }
         return sent
     }
 
     /// How many packets have come by TCP: `tcpi_segs_in` of Linux's `tcp_info`, which glibc's does not have.
-    package var segmentsReceived: Int {
+    public var segmentsReceived: Int {
         var words = [UInt32](repeating: 0, count: 36)
         var length = socklen_t(words.count * MemoryLayout<UInt32>.size)
         getsockopt(number, CInt(IPPROTO_TCP), TCP_INFO, &words, &length)
@@ -113,7 +113,7 @@ extension EventSource {
     }
 
     /// All that has come and not been read, and whether the other side has ended.
-    package func hear() -> (bytes: [UInt8], isEnd: Bool) {
+    public func hear() -> (bytes: [UInt8], isEnd: Bool) {
         let buffer = SharedBuffer()
         var bytes: [UInt8] = []
         while true {

@@ -4,7 +4,7 @@ import Glibc
 /// Ports for servers under test: below the range that the kernel gives to connecting sockets, and
 /// unique among all test processes of the machine. A process reserves a hundred at a time by binding
 /// an abstract UNIX socket, which goes with it however it ends.
-package enum Ports {
+public enum Ports {
     private struct State {
         var reservations: [CInt] = []
         var next = 0
@@ -18,7 +18,7 @@ package enum Ports {
     private static let blockCount = 120
 
     /// The first of so many neighbouring ports at which nobody listens, and which no other call returns.
-    package static func free(inARow count: Int = 1) throws -> UInt16 {
+    public static func free(inARow count: Int = 1) throws -> UInt16 {
         lock.lock()
         defer { lock.unlock() }
         while true {

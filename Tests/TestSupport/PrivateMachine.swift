@@ -4,14 +4,14 @@ import Glibc
 /// This machine as a test may change it: what is written below `/etc`, `/usr` and `/var` is seen in there
 /// only, and `/run`, the processes and the network with all its ports are its own. It goes with the test.
 /// Only root can have one.
-package final class PrivateMachine: Sendable {
+public final class PrivateMachine: Sendable {
     private let workspace: Workspace
     private let child: ChildProcess
     private let firstProcess: pid_t
     /// Where all that has been written is found, as seen from inside.
-    package let changes: String
+    public let changes: String
 
-    package init() throws {
+    public init() throws {
         workspace = try Workspace.here()
         changes = workspace.file("changes")
         try FileManager.default.createDirectory(atPath: changes, withIntermediateDirectories: true)
@@ -45,18 +45,18 @@ package final class PrivateMachine: Sendable {
     }
 
     /// Runs a command to its end.
-    package func run(_ command: String..., file: String = #fileID, line: Int = #line) throws -> CommandResult {
+    public func run(_ command: String..., file: String = #fileID, line: Int = #line) throws -> CommandResult {
         try TestSupport.run(inside(command), in: workspace, file: file, line: line)
     }
 
     /// Runs a command, which must succeed, and returns what it prints.
     @discardableResult
-    package func succeed(_ command: String..., file: String = #fileID, line: Int = #line) throws -> String {
+    public func succeed(_ command: String..., file: String = #fileID, line: Int = #line) throws -> String {
         try TestSupport.succeed(inside(command), in: workspace, file: file, line: line).trimmingCharacters(in: .newlines)
     }
 
     /// Starts a command that goes on.
-    package func start(_ command: [String]) throws -> ChildProcess {
+    public func start(_ command: [String]) throws -> ChildProcess {
         try ChildProcess(inside(command), in: workspace)
     }
 }
@@ -64,7 +64,7 @@ package final class PrivateMachine: Sendable {
 extension ChildProcess {
     fileprivate var output: String { Self.text(of: standardOutput) }
     /// What it has written to its standard error so far.
-    package var errors: String { Self.text(of: standardError) }
+    public var errors: String { Self.text(of: standardError) }
 
     private static func text(of path: String) -> String {
         FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""

@@ -2,10 +2,10 @@ import Foundation
 import Glibc
 
 /// What `/proc` tells of a process.
-package struct ProcessView: Sendable, Hashable {
-    package let pid: pid_t
+public struct ProcessView: Sendable, Hashable {
+    public let pid: pid_t
 
-    package init(_ pid: pid_t) { self.pid = pid }
+    public init(_ pid: pid_t) { self.pid = pid }
 
     /// The fields of `stat` after the name, which may itself hold blanks and parentheses.
     private var fields: [Substring]? {
@@ -16,55 +16,55 @@ package struct ProcessView: Sendable, Hashable {
     }
 
     /// Whether it still does anything; one that waits only to be reaped does not.
-    package var isAlive: Bool { fields.map { $0[0] != "Z" && $0[0] != "X" } ?? false }
+    public var isAlive: Bool { fields.map { $0[0] != "Z" && $0[0] != "X" } ?? false }
 
-    package var parent: pid_t? { fields.flatMap { pid_t($0[1]) } }
+    public var parent: pid_t? { fields.flatMap { pid_t($0[1]) } }
 
     /// The command line as `ps` shows it.
-    package var title: String {
+    public var title: String {
         let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
         return String(decoding: bytes.map { $0 == 0 ? 0x20 : $0 }, as: UTF8.self)
             .trimmingCharacters(in: .whitespaces)
     }
 
-    package var threadCount: Int {
+    public var threadCount: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task"))?.count ?? 0
     }
 
-    package var descriptorCount: Int {
+    public var descriptorCount: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd"))?.count ?? 0
     }
 
     /// A field of `status`, such as `VmRSS` or `Uid`.
-    package func status(_ field: String) -> String? {
+    public func status(_ field: String) -> String? {
         let text = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         return text?.split(separator: "\n").first { $0.hasPrefix(field + ":") }
             .map { $0.dropFirst(field.count + 1).trimmingCharacters(in: .whitespaces) }
     }
 
     /// Resident memory in KiB.
-    package var residentSize: Int { status("VmRSS").flatMap { Int($0.prefix { $0.isNumber }) } ?? 0 }
+    public var residentSize: Int { status("VmRSS").flatMap { Int($0.prefix { $0.isNumber }) } ?? 0 }
 
     /// The owner of its files under `/proc`: root's, whoever it runs as, where it is not dumpable.
-    package var procOwner: uid_t? {
+    public var procOwner: uid_t? {
         var status = stat()
         return stat("/proc/\(pid)/environ", &status) == 0 ? status.st_uid : nil
     }
 
-    package var workingDirectory: String? { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") }
+    public var workingDirectory: String? { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd") }
 
     /// The nice value.
-    package var priority: Int? { fields.flatMap { Int($0[16]) } }
+    public var priority: Int? { fields.flatMap { Int($0[16]) } }
 
     /// A row of `limits`, such as `Max core file size`: the soft and the hard one.
-    package func limit(_ name: String) -> String? {
+    public func limit(_ name: String) -> String? {
         let text = try? String(contentsOfFile: "/proc/\(pid)/limits", encoding: .utf8)
         return text?.split(separator: "\n").first { $0.hasPrefix(name) }
             .map { $0.dropFirst(name.count).split(separator: " ").prefix(2).joined(separator: " ") }
     }
 
     /// How often `bytes` are in its writable memory.
-    package func occurrencesInMemory(of bytes: [UInt8]) -> Int {
+    public func occurrencesInMemory(of bytes: [UInt8]) -> Int {
         guard let maps = try? String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8) else { return 0 }
         let memory = open("/proc/\(pid)/mem", O_RDONLY | O_CLOEXEC)
         defer { _ = close(memory) }
@@ -84,18 +84,18 @@ package struct ProcessView: Sendable, Hashable {
         return count
     }
 
-    package var workers: [ProcessView] { children.filter { $0.title.contains(": worker process") } }
+    public var workers: [ProcessView] { children.filter { $0.title.contains(": worker process") } }
 
-    package func signal(_ number: CInt) { _ = kill(pid, number) }
+    public func signal(_ number: CInt) { _ = kill(pid, number) }
 
     /// What its open descriptors lead to.
-    package var openFiles: [String] {
+    public var openFiles: [String] {
         let folder = "/proc/\(pid)/fd/"
         return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
             .compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0) }.sorted()
     }
 
-    package var children: [ProcessView] {
+    public var children: [ProcessView] {
         let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return all.compactMap { pid_t($0) }.map { ProcessView($0) }.filter { $0.parent == pid && $0.isAlive }
             .sorted { $0.pid < $1.pid }

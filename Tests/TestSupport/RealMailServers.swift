@@ -1,34 +1,34 @@
 import Foundation
 import Glibc
-package import Testing
+public import Testing
 
 /// Dovecot and Postfix of `scripts/mail-servers`, one instance for all tests of a suite.
-package struct RealMailServers: Sendable {
-    package static let user = "demo@example.org"
-    package static let password = "martlet"
+public struct RealMailServers: Sendable {
+    public static let user = "demo@example.org"
+    public static let password = "martlet"
 
     /// The instance of the running suite, where it asks for one with `.realMailServers`.
     @TaskLocal fileprivate static var current: RealMailServers?
 
-    package let imap: UInt16
-    package let pop3: UInt16
-    package let smtp: UInt16
-    package let submission: UInt16
+    public let imap: UInt16
+    public let pop3: UInt16
+    public let smtp: UInt16
+    public let submission: UInt16
     /// The same with TLS at once. The others have STARTTLS. `Certificates` vouches for all of them.
-    package let imaps: UInt16
-    package let pop3s: UInt16
-    package let smtps: UInt16
+    public let imaps: UInt16
+    public let pop3s: UInt16
+    public let smtps: UInt16
     /// The same as the first three behind a balancer: connections begin with a PROXY header.
-    package let proxiedIMAP: UInt16
-    package let proxiedPOP3: UInt16
-    package let proxiedSMTP: UInt16
+    public let proxiedIMAP: UInt16
+    public let proxiedPOP3: UInt16
+    public let proxiedSMTP: UInt16
     private let workspace: Workspace
 
     private static let script = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("scripts/mail-servers").path
 
-    package static func here() throws -> RealMailServers {
+    public static func here() throws -> RealMailServers {
         guard let current else { throw TestFailure("this suite lacks the trait .realMailServers") }
         return current
     }
@@ -51,7 +51,7 @@ package struct RealMailServers: Sendable {
 
     /// Waits for the line of a log, `dovecot` or `postfix`, that has all of these in it.
     @discardableResult
-    package func awaitLog(_ name: String, _ texts: String..., file: String = #fileID, line: Int = #line) throws -> String {
+    public func awaitLog(_ name: String, _ texts: String..., file: String = #fileID, line: Int = #line) throws -> String {
         try eventually("a line of \(name)'s log with \(texts)", file: file, line: line) {
             (workspace.contents("log/\(name).log") ?? "").split(separator: "\n").map(String.init)
                 .last { line in texts.allSatisfy { line.contains($0) } }
@@ -64,8 +64,8 @@ package struct RealMailServers: Sendable {
     }
 
     /// Runs a suite beside an instance.
-    package struct Provider: SuiteTrait, TestScoping {
-        package func provideScope(
+    public struct Provider: SuiteTrait, TestScoping {
+        public func provideScope(
             for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
         ) async throws {
             let servers = try RealMailServers()
@@ -77,5 +77,5 @@ package struct RealMailServers: Sendable {
 
 extension Trait where Self == RealMailServers.Provider {
     /// A real Dovecot and Postfix for the whole suite.
-    package static var realMailServers: RealMailServers.Provider { RealMailServers.Provider() }
+    public static var realMailServers: RealMailServers.Provider { RealMailServers.Provider() }
 }

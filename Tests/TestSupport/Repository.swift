@@ -1,22 +1,22 @@
 import Foundation
 
 /// The repository that these tests were built from.
-package enum Repository {
-    package static let root = URL(fileURLWithPath: #filePath)
+public enum Repository {
+    public static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    package static func text(_ path: String) throws -> String {
+    public static func text(_ path: String) throws -> String {
         try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
     }
 
     /// The Swift files below a folder, each with its text.
-    package static func swiftFiles(below path: String) throws -> [(path: String, text: String)] {
+    public static func swiftFiles(below path: String) throws -> [(path: String, text: String)] {
         let folder = root.appendingPathComponent(path)
         return try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".swift") }.sorted()
             .map { ("\(path)/\($0)", try text("\(path)/\($0)")) }
     }
 
-    package static func folders(in path: String) throws -> [String] {
+    public static func folders(in path: String) throws -> [String] {
         let folder = root.appendingPathComponent(path)
         return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: [.isDirectoryKey])
             .filter { try $0.resourceValues(forKeys: [.isDirectoryKey]).isDirectory == true }.map(\.lastPathComponent).sorted()

@@ -3,13 +3,13 @@ import Glibc
 
 /// The program that end-to-end tests run: the `martlet` built beside the test bundle, or what
 /// `MARTLET_UNDER_TEST` names.
-package enum ProgramUnderTest {
+public enum ProgramUnderTest {
     private static let environment = ProcessInfo.processInfo.environment
 
-    package static let path = environment["MARTLET_UNDER_TEST"] ?? sibling("martlet")
+    public static let path = environment["MARTLET_UNDER_TEST"] ?? sibling("martlet")
 
     /// A program built beside the test bundle.
-    package static func sibling(_ name: String) -> String {
+    public static func sibling(_ name: String) -> String {
         let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         var folder = URL(fileURLWithPath: bundle).deletingLastPathComponent()
         while folder.path != "/" {
@@ -24,25 +24,25 @@ package enum ProgramUnderTest {
     }
 
     /// How it calls itself in messages and process titles.
-    package static let name = URL(fileURLWithPath: path).lastPathComponent
+    public static let name = URL(fileURLWithPath: path).lastPathComponent
 
     /// Directives that it needs ahead of every file (`load_module`, for a reference to compare with).
-    package static let preamble = environment["MARTLET_PREAMBLE"] ?? ""
+    public static let preamble = environment["MARTLET_PREAMBLE"] ?? ""
 
     /// Directives that it needs at the start of its `mail` block (defaults that the reference had not yet).
-    package static let mailPreamble = environment["MARTLET_MAIL_PREAMBLE"] ?? ""
+    public static let mailPreamble = environment["MARTLET_MAIL_PREAMBLE"] ?? ""
 }
 
 /// A server with its configuration, in a folder of the test's workspace that is its prefix.
-package final class ServerUnderTest: @unchecked Sendable {
+public final class ServerUnderTest: @unchecked Sendable {
     private let workspace: Workspace
     /// The prefix, without a final slash.
-    package let folder: String
+    public let folder: String
     private let child: ChildProcess
     private let daemonPID: pid_t?
 
     /// What a test waits for before it goes on.
-    package enum Readiness: Sendable {
+    public enum Readiness: Sendable {
         /// The first `listen` of the file greets.
         case greeting
         /// The first `listen` of the file takes a connection.
@@ -51,7 +51,7 @@ package final class ServerUnderTest: @unchecked Sendable {
     }
 
     /// Starts a server of the usual frame around the contents of `mail`.
-    package convenience init(
+    public convenience init(
         workers: Int = 1, main: String = "", events: String = "", mail: String, until readiness: Readiness = .greeting
     ) throws {
         try self.init(
@@ -60,7 +60,7 @@ package final class ServerUnderTest: @unchecked Sendable {
     }
 
     /// The usual frame: in the foreground, log at the finest level, everything in the prefix.
-    package static func configuration(
+    public static func configuration(
         workers: Int = 1, main: String = "", events: String = "", mail: String
     ) -> String {
         """
@@ -85,7 +85,7 @@ package final class ServerUnderTest: @unchecked Sendable {
     ///   - program: what is started, where it is not the usual path; the words before the options.
     ///   - daemonizes: whether the process started returns at once and leaves a daemon.
     ///   - descriptors: what it finds open as 3 and so on.
-    package init(
+    public init(
         configuration: String, program: [String] = [ProgramUnderTest.path], arguments: [String] = [],
         environment: [String: String] = [:], descriptors: [CInt] = [], daemonizes: Bool = false,
         until readiness: Readiness = .greeting
@@ -117,16 +117,16 @@ package final class ServerUnderTest: @unchecked Sendable {
 
     // MARK: Its processes
 
-    package var pid: pid_t { daemonPID ?? child.pid }
-    package var master: ProcessView { ProcessView(pid) }
-    package var workers: [ProcessView] { master.workers }
-    package var exitStatus: ExitStatus? { child.exitStatus }
+    public var pid: pid_t { daemonPID ?? child.pid }
+    public var master: ProcessView { ProcessView(pid) }
+    public var workers: [ProcessView] { master.workers }
+    public var exitStatus: ExitStatus? { child.exitStatus }
 
-    package func signal(_ number: CInt) { _ = Glibc.kill(pid, number) }
+    public func signal(_ number: CInt) { _ = Glibc.kill(pid, number) }
 
     /// Waits until exactly this many workers run, none of them of `earlier`.
     @discardableResult
-    package func awaitWorkers(
+    public func awaitWorkers(
         _ count: Int, otherThan earlier: [ProcessView] = [], by deadline: Deadline = .usual,
         file: String = #fileID, line: Int = #line
     ) throws -> [ProcessView] {
@@ -139,12 +139,12 @@ package final class ServerUnderTest: @unchecked Sendable {
 
     /// Waits for the end of the process that was started in the foreground.
     @discardableResult
-    package func awaitExit(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> ExitStatus {
+    public func awaitExit(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> ExitStatus {
         try child.awaitExit(by: deadline, file: file, line: line)
     }
 
     /// The master that the pid file names now, when it is another than these and has as many workers.
-    package func awaitMaster(
+    public func awaitMaster(
         otherThan earlier: ProcessView..., workers count: Int, file: String = #fileID, line: Int = #line
     ) throws -> ProcessView {
         try eventually("another master than \(earlier.map(\.pid))", file: file, line: line) {
@@ -155,7 +155,7 @@ package final class ServerUnderTest: @unchecked Sendable {
     }
 
     /// Ends all its processes, politely first so that nothing of the log is lost.
-    package func stop() {
+    public func stop() {
         if master.isAlive {
             signal(SIGTERM)
             try? eventually("the server's end", by: .after(.seconds(5))) { !isRunning }
@@ -168,25 +168,25 @@ package final class ServerUnderTest: @unchecked Sendable {
 
     // MARK: Its files
 
-    package func contents(_ name: String) -> String {
+    public func contents(_ name: String) -> String {
         FileManager.default.contents(atPath: folder + "/" + name).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
-    package func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: folder + "/" + name) }
+    public func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: folder + "/" + name) }
 
-    package var log: String { contents("error.log") }
-    package var standardError: String {
+    public var log: String { contents("error.log") }
+    public var standardError: String {
         FileManager.default.contents(atPath: child.standardError).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     /// How often `text` is in the log.
-    package func occurrences(of text: String, in name: String = "error.log") -> Int {
+    public func occurrences(of text: String, in name: String = "error.log") -> Int {
         ranges(of: Data(text.utf8), in: data(name)).count
     }
 
     /// Waits for the line of the log that holds `text`, the `count`th of them.
     @discardableResult
-    package func awaitLog(
+    public func awaitLog(
         _ text: String, count: Int = 1, in name: String = "error.log", by deadline: Deadline = .usual,
         file: String = #fileID, line: Int = #line
     ) throws -> String {
@@ -219,7 +219,7 @@ package final class ServerUnderTest: @unchecked Sendable {
     }
 
     /// Replaces the configuration file.
-    package func rewrite(_ configuration: String) throws {
+    public func rewrite(_ configuration: String) throws {
         try configuration.write(toFile: folder + "/server.conf", atomically: true, encoding: .utf8)
     }
 

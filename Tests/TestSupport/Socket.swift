@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 
 /// Where a test connects to or listens at: loopback, or a UNIX socket.
-package enum Address: Sendable, CustomStringConvertible {
+public enum Address: Sendable, CustomStringConvertible {
     /// A port of 127.0.0.1.
     case port(UInt16)
     /// A port of 127.0.0.N.
@@ -12,7 +12,7 @@ package enum Address: Sendable, CustomStringConvertible {
     case path(String)
 
     /// As `auth_http` and log lines write it.
-    package var description: String {
+    public var description: String {
         switch self {
         case .port(let port): "127.0.0.1:\(port)"
         case .loopback(let host, let port): "127.0.0.\(host):\(port)"
@@ -61,7 +61,7 @@ package enum Address: Sendable, CustomStringConvertible {
 }
 
 /// Why bytes did not come or go.
-package enum WireError: Error, Equatable {
+public enum WireError: Error, Equatable {
     case timedOut
     /// The other side has closed or reset the connection.
     case closed
@@ -74,8 +74,8 @@ let inheritance = NSLock()
 
 /// A stream socket of the test's own side: it blocks, but never past a deadline. One thread reads
 /// and one may write; `shutDown` may come from any.
-package final class Socket: @unchecked Sendable {
-    package let descriptor: CInt
+public final class Socket: @unchecked Sendable {
+    public let descriptor: CInt
 
     private init(owning descriptor: CInt) {
         self.descriptor = descriptor
@@ -95,7 +95,7 @@ package final class Socket: @unchecked Sendable {
     /// - Parameters:
     ///   - source: where to connect from; port 0 lets the kernel choose.
     ///   - receiveBuffer: how little the kernel shall take on this side's behalf.
-    package static func connect(
+    public static func connect(
         to address: Address, from source: Address? = nil, receiveBuffer: CInt? = nil, by deadline: Deadline = .usual
     ) throws(WireError) -> Socket {
         let socket = try make(address.family)
@@ -114,7 +114,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Binds and listens; port 0 lets the kernel choose.
-    package static func listen(at address: Address, backlog: CInt = 511) throws(WireError) -> Socket {
+    public static func listen(at address: Address, backlog: CInt = 511) throws(WireError) -> Socket {
         let socket = try make(address.family)
         socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
         guard address.withSockaddr({ Glibc.bind(socket.descriptor, $0, $1) }) == 0 else {
@@ -127,7 +127,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// The next connection; nil once the listener has been shut down.
-    package func accept() throws(WireError) -> Socket? {
+    public func accept() throws(WireError) -> Socket? {
         while true {
             do throws(WireError) { try wait(for: POLLIN, by: .after(.seconds(3600))) } catch { return nil }
             let accepted: Socket? = inheritance.withLock {
@@ -146,7 +146,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// The local port; 0 for a UNIX socket.
-    package var port: UInt16 {
+    public var port: UInt16 {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let result = withUnsafeMutablePointer(to: &address) {
@@ -156,7 +156,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Sends everything.
-    package func send(_ bytes: some Collection<UInt8>, by deadline: Deadline = .usual) throws(WireError) {
+    public func send(_ bytes: some Collection<UInt8>, by deadline: Deadline = .usual) throws(WireError) {
         let bytes = Array(bytes)
         var sent = 0
         while sent < bytes.count {
@@ -176,7 +176,7 @@ package final class Socket: @unchecked Sendable {
     /// Sends what the kernel takes until it takes nothing for `quiet`: then the other side has
     /// stopped reading.
     /// - Returns: how many bytes went.
-    package func sendUntilStuck(_ bytes: [UInt8], quiet: Duration) throws(WireError) -> Int {
+    public func sendUntilStuck(_ bytes: [UInt8], quiet: Duration) throws(WireError) -> Int {
         var sent = 0
         while true {
             let count = bytes.withUnsafeBytes {
@@ -189,7 +189,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// What has come, at least one byte; empty once the other side has ended its sending.
-    package func receive(upTo limit: Int = 65536, by deadline: Deadline = .usual) throws(WireError) -> [UInt8] {
+    public func receive(upTo limit: Int = 65536, by deadline: Deadline = .usual) throws(WireError) -> [UInt8] {
         while true {
             var count = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, initialized in
@@ -207,13 +207,13 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Ends this side's sending; the other may go on.
-    package func finishSending() { _ = shutdown(descriptor, CInt(SHUT_WR)) }
+    public func finishSending() { _ = shutdown(descriptor, CInt(SHUT_WR)) }
 
     /// Ends both directions, and whatever another thread waits for here.
-    package func shutDown() { _ = shutdown(descriptor, CInt(SHUT_RDWR)) }
+    public func shutDown() { _ = shutdown(descriptor, CInt(SHUT_RDWR)) }
 
     /// Makes the close to come a reset instead of an end.
-    package func resetOnClose() {
+    public func resetOnClose() {
         var option = linger(l_onoff: 1, l_linger: 0)
         _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
@@ -245,7 +245,7 @@ package final class Socket: @unchecked Sendable {
 
 /// Lets this process have so many descriptors, or as many as it may.
 /// - Returns: how many it may have now.
-package func raiseDescriptorLimit(to wanted: Int) -> Int {
+public func raiseDescriptorLimit(to wanted: Int) -> Int {
     var limit = rlimit()
     getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     if limit.rlim_cur < wanted {

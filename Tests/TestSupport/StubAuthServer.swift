@@ -1,26 +1,26 @@
 import Foundation
 
 /// A question as it came to the auth server.
-package struct AuthQuestion: Sendable {
+public struct AuthQuestion: Sendable {
     /// Every byte, up to and including the empty line.
-    package let bytes: [UInt8]
+    public let bytes: [UInt8]
     /// Which question of this server it is, and which connection it came on; both from 1 on.
-    package let number: Int
-    package let connection: Int
+    public let number: Int
+    public let connection: Int
 
-    package var text: String { String(decoding: bytes, as: UTF8.self) }
-    package var lines: [String] { text.components(separatedBy: "\r\n").filter { !$0.isEmpty } }
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+    public var lines: [String] { text.components(separatedBy: "\r\n").filter { !$0.isEmpty } }
 
     /// The value of a header, as it was sent.
-    package subscript(_ name: String) -> String? {
+    public subscript(_ name: String) -> String? {
         lines.first { $0.hasPrefix(name + ": ") }.map { String($0.dropFirst(name.count + 2)) }
     }
 
-    package var allowsKeepAlive: Bool { self["Connection"]?.lowercased() == "keep-alive" }
+    public var allowsKeepAlive: Bool { self["Connection"]?.lowercased() == "keep-alive" }
 }
 
 /// What a stub auth server does about a question.
-package enum AuthAnswer: Sendable {
+public enum AuthAnswer: Sendable {
     /// A status line and these headers, framed as the connection needs it.
     case headers([String], status: String = "200 OK")
     /// Exactly these bytes, then the end of the connection.
@@ -30,30 +30,30 @@ package enum AuthAnswer: Sendable {
     case close
     case hang
 
-    package static func accept(_ upstream: Address, _ more: String...) -> AuthAnswer {
+    public static func accept(_ upstream: Address, _ more: String...) -> AuthAnswer {
         guard case .port(let port) = upstream else { return .close }
         return .headers(["Auth-Status: OK", "Auth-Server: 127.0.0.1", "Auth-Port: \(port)"] + more)
     }
 
-    package static func refuse(_ message: String, _ more: String...) -> AuthAnswer {
+    public static func refuse(_ message: String, _ more: String...) -> AuthAnswer {
         .headers(["Auth-Status: \(message)"] + more)
     }
 }
 
 /// An auth server in the test's process. It keeps connections alive where the question asks for that.
-package final class StubAuthServer: Sendable {
-    package typealias Decide = @Sendable (AuthQuestion) -> AuthAnswer
+public final class StubAuthServer: Sendable {
+    public typealias Decide = @Sendable (AuthQuestion) -> AuthAnswer
 
     /// How it treats its connections.
-    package struct Manner: Sendable {
-        package var keepsAlive = true
+    public struct Manner: Sendable {
+        public var keepsAlive = true
         /// Closes a kept connection after so many answers.
-        package var answersPerConnection = Int.max
-        package var delivery = Delivery.whole
+        public var answersPerConnection = Int.max
+        public var delivery = Delivery.whole
         /// Nil: it is asked in the clear.
-        package var tls: TLSOrder?
+        public var tls: TLSOrder?
 
-        package init(
+        public init(
             keepsAlive: Bool = true, answersPerConnection: Int = .max, delivery: Delivery = .whole, tls: TLSOrder? = nil
         ) {
             self.keepsAlive = keepsAlive
@@ -63,11 +63,11 @@ package final class StubAuthServer: Sendable {
         }
     }
 
-    package let server: StubServer
+    public let server: StubServer
     private let asked: Asked
     private let scheme: String
 
-    package init(at address: Address = .port(0), _ manner: Manner = Manner(), _ decide: @escaping Decide) throws {
+    public init(at address: Address = .port(0), _ manner: Manner = Manner(), _ decide: @escaping Decide) throws {
         let asked = Asked()
         let connections = Counter()
         self.asked = asked
@@ -87,24 +87,24 @@ package final class StubAuthServer: Sendable {
     }
 
     /// One that lets everybody in.
-    package convenience init(accepting upstream: StubServer, _ more: String...) throws {
+    public convenience init(accepting upstream: StubServer, _ more: String...) throws {
         let headers = ["Auth-Status: OK", "Auth-Server: 127.0.0.1", "Auth-Port: \(upstream.port)"] + more
         try self.init { _ in .headers(headers) }
     }
 
     /// For `auth_http`.
-    package var url: String {
+    public var url: String {
         switch server.address {
         case .port, .loopback, .ipv6: "\(scheme)://\(server.address)/auth"
         case .path(let path): "\(scheme)://unix:\(path):/auth"
         }
     }
 
-    package var questions: [AuthQuestion] { asked.all }
-    package var connectionCount: Int { server.sessions.count }
+    public var questions: [AuthQuestion] { asked.all }
+    public var connectionCount: Int { server.sessions.count }
 
     /// Waits for a question: 0 is the first.
-    package func question(
+    public func question(
         _ index: Int = 0, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> AuthQuestion {
         try eventually("question \(index + 1)", by: deadline, file: file, line: line) {

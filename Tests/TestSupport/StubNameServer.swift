@@ -2,31 +2,31 @@ import Foundation
 import Glibc
 
 /// A question as it came to the name server.
-package struct NameQuestion: Sendable {
-    package let bytes: [UInt8]
+public struct NameQuestion: Sendable {
+    public let bytes: [UInt8]
     /// Which question of this server it is, from 1 on.
-    package let number: Int
+    public let number: Int
     /// By TCP, and not by UDP.
-    package let isByStream: Bool
+    public let isByStream: Bool
     /// The port that it came from; 0 by TCP.
-    package let port: UInt16
+    public let port: UInt16
 
-    package init(bytes: [UInt8], number: Int = 1, isByStream: Bool = false, port: UInt16 = 0) {
+    public init(bytes: [UInt8], number: Int = 1, isByStream: Bool = false, port: UInt16 = 0) {
         self.bytes = bytes
         self.number = number
         self.isByStream = isByStream
         self.port = port
     }
 
-    package var id: UInt16 { bytes.count < 2 ? 0 : UInt16(bytes[0]) << 8 | UInt16(bytes[1]) }
+    public var id: UInt16 { bytes.count < 2 ? 0 : UInt16(bytes[0]) << 8 | UInt16(bytes[1]) }
 
     /// `A`, `AAAA`, `PTR`, or a number.
-    package var type: String {
+    public var type: String {
         let number = bytes.suffix(4).prefix(2).reduce(0) { $0 << 8 | Int($1) }
         return ["A": 1, "AAAA": 28, "PTR": 12].first { $0.value == number }?.key ?? "\(number)"
     }
 
-    package var name: String {
+    public var name: String {
         var labels: [String] = []
         var rest = bytes.dropFirst(12)
         while let length = rest.popFirst(), length > 0 {
@@ -38,14 +38,14 @@ package struct NameQuestion: Sendable {
 }
 
 /// A record in an answer.
-package struct NameRecord: Sendable {
-    package var type: UInt16
+public struct NameRecord: Sendable {
+    public var type: UInt16
     /// Nil: of the name that was asked for.
-    package var name: String?
-    package var lifetime: UInt32
-    package var data: [UInt8]
+    public var name: String?
+    public var lifetime: UInt32
+    public var data: [UInt8]
 
-    package init(type: UInt16, name: String? = nil, lifetime: UInt32 = 300, data: [UInt8]) {
+    public init(type: UInt16, name: String? = nil, lifetime: UInt32 = 300, data: [UInt8]) {
         self.type = type
         self.name = name
         self.lifetime = lifetime
@@ -53,7 +53,7 @@ package struct NameRecord: Sendable {
     }
 
     /// An address of either family.
-    package static func address(_ text: String, of name: String? = nil, lifetime: UInt32 = 300) -> NameRecord {
+    public static func address(_ text: String, of name: String? = nil, lifetime: UInt32 = 300) -> NameRecord {
         var bytes = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, text, &bytes) == 1 {
             return NameRecord(type: 1, name: name, lifetime: lifetime, data: Array(bytes.prefix(4)))
@@ -62,22 +62,22 @@ package struct NameRecord: Sendable {
         return NameRecord(type: 28, name: name, lifetime: lifetime, data: bytes)
     }
 
-    package static func pointer(_ target: String, lifetime: UInt32 = 300) -> NameRecord {
+    public static func pointer(_ target: String, lifetime: UInt32 = 300) -> NameRecord {
         NameRecord(type: 12, lifetime: lifetime, data: wire(target))
     }
 
-    package static func alias(_ target: String, of name: String? = nil, lifetime: UInt32 = 300) -> NameRecord {
+    public static func alias(_ target: String, of name: String? = nil, lifetime: UInt32 = 300) -> NameRecord {
         NameRecord(type: 5, name: name, lifetime: lifetime, data: wire(target))
     }
 
     /// A name as messages carry it.
-    package static func wire(_ name: String) -> [UInt8] {
+    public static func wire(_ name: String) -> [UInt8] {
         name.split(separator: ".").flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } + [0]
     }
 }
 
 /// What a stub name server does about a question.
-package enum NameAnswer: Sendable {
+public enum NameAnswer: Sendable {
     case records([NameRecord], code: UInt8 = 0)
     /// No records, but word that they are to be asked for by TCP.
     case truncated
@@ -87,10 +87,10 @@ package enum NameAnswer: Sendable {
     case fromElsewhere([NameRecord])
     case silence
 
-    package static let hostNotFound = records([], code: 3)
+    public static let hostNotFound = records([], code: 3)
 
     /// A message that answers the question as it should be answered.
-    package static func message(_ records: [NameRecord], to question: NameQuestion, code: UInt8 = 0, isTruncated: Bool = false) -> [UInt8] {
+    public static func message(_ records: [NameRecord], to question: NameQuestion, code: UInt8 = 0, isTruncated: Bool = false) -> [UInt8] {
         var message = Array(question.bytes.prefix(2)) + [isTruncated ? 0x83 : 0x81, 0x80 | code, 0, 1]
         message += bytes(UInt16(records.count)) + [0, 0, 0, 0] + question.bytes.dropFirst(12)
         for record in records {
@@ -116,17 +116,17 @@ package enum NameAnswer: Sendable {
 }
 
 /// A name server in the test's process, at a port of 127.0.0.1 by UDP and TCP.
-package final class StubNameServer: @unchecked Sendable {
-    package typealias Decide = @Sendable (NameQuestion) -> NameAnswer
+public final class StubNameServer: @unchecked Sendable {
+    public typealias Decide = @Sendable (NameQuestion) -> NameAnswer
 
-    package let port: UInt16
+    public let port: UInt16
     private let lock = NSLock()
     private var asked: [NameQuestion] = []
     private let descriptor: CInt
     private let decide: Decide
 
     /// - Parameter port: where it is asked; nil: at a free one.
-    package init(at port: UInt16? = nil, _ decide: @escaping Decide) throws {
+    public init(at port: UInt16? = nil, _ decide: @escaping Decide) throws {
         self.port = try port ?? Ports.free()
         self.decide = decide
         descriptor = try Self.bind(self.port)
@@ -148,15 +148,15 @@ package final class StubNameServer: @unchecked Sendable {
     }
 
     /// For `resolver`.
-    package var address: String { "127.0.0.1:\(port)" }
+    public var address: String { "127.0.0.1:\(port)" }
 
-    package var questions: [NameQuestion] { lock.withLock { asked } }
+    public var questions: [NameQuestion] { lock.withLock { asked } }
 
     /// What was asked, as `A name` each.
-    package var asks: [String] { questions.map { "\($0.type) \($0.name)" } }
+    public var asks: [String] { questions.map { "\($0.type) \($0.name)" } }
 
     /// Answers no more.
-    package func close() { _ = shutdown(descriptor, CInt(SHUT_RDWR)) }
+    public func close() { _ = shutdown(descriptor, CInt(SHUT_RDWR)) }
 
     private func answers(to bytes: [UInt8], isByStream: Bool, port: UInt16 = 0) -> (messages: [[UInt8]], isFromElsewhere: Bool) {
         let question = lock.withLock {

@@ -2,17 +2,17 @@ import Foundation
 
 /// A server that a test scripts: each connection runs `script` on a thread of its own, every byte is
 /// recorded, and all ends with the test.
-package final class StubServer: @unchecked Sendable {
-    package typealias Script = @Sendable (StubSession) throws -> Void
+public final class StubServer: @unchecked Sendable {
+    public typealias Script = @Sendable (StubSession) throws -> Void
 
-    package let address: Address
+    public let address: Address
     private let listener: Socket
     private let script: Script
     private let lock = NSLock()
     private var all: [StubSession] = []
 
     /// Listens on a loopback port that the kernel chooses, or where told.
-    package init(at address: Address = .port(0), _ script: @escaping Script) throws {
+    public init(at address: Address = .port(0), _ script: @escaping Script) throws {
         listener = try Socket.listen(at: address)
         self.address = if case .path = address { address } else { .port(listener.port) }
         self.script = script
@@ -20,13 +20,13 @@ package final class StubServer: @unchecked Sendable {
         onNewThread { [self] in serve() }
     }
 
-    package var port: UInt16 { listener.port }
+    public var port: UInt16 { listener.port }
 
     /// The connections so far, in the order in which they came.
-    package var sessions: [StubSession] { lock.withLock { all } }
+    public var sessions: [StubSession] { lock.withLock { all } }
 
     /// Waits for a connection: 0 is the first.
-    package func session(
+    public func session(
         _ index: Int = 0, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> StubSession {
         try eventually("connection \(index + 1) to \(address)", by: deadline, file: file, line: line) {
@@ -36,7 +36,7 @@ package final class StubServer: @unchecked Sendable {
     }
 
     /// Refuses further connections and ends those there are.
-    package func stop() {
+    public func stop() {
         listener.shutDown()
         for session in sessions { session.end() }
     }
@@ -51,15 +51,15 @@ package final class StubServer: @unchecked Sendable {
 }
 
 /// One connection to a stub: its script reads and sends here, and the test sees what came.
-package final class StubSession: @unchecked Sendable {
+public final class StubSession: @unchecked Sendable {
     private let lock = NSLock()
     private var socket: Socket
     private let record = ByteRecord()
     private var reader: LineReader
     /// How this session's sending is cut.
-    package var delivery = Delivery.whole
+    public var delivery = Delivery.whole
     /// What the script has understood, for the test to look at.
-    package let notes = Notes()
+    public let notes = Notes()
 
     fileprivate init(_ socket: Socket) {
         self.socket = socket
@@ -69,7 +69,7 @@ package final class StubSession: @unchecked Sendable {
 
     /// Speaks TLS from here on, or ends the script where the client does not. What was agreed upon is noted as
     /// `TLS`, the name that the client gave as `server name`.
-    package func startTLS(_ order: TLSOrder) throws {
+    public func startTLS(_ order: TLSOrder) throws {
         let (secured, handshake) = try TLSPeer.shared().takeOver(socket, order, by: Self.patience)
         notes.add("\(handshake)", to: "TLS")
         if handshake.failure != nil { throw WireError.closed }
@@ -89,19 +89,19 @@ package final class StubSession: @unchecked Sendable {
 
     private static var patience: Deadline { .after(.seconds(300)) }
 
-    package func line() throws -> [UInt8]? { try reader.line(by: Self.patience) }
-    package func bytes(_ count: Int) throws -> [UInt8] { try reader.bytes(count, by: Self.patience) }
-    package func some() throws -> [UInt8] { try reader.some(by: Self.patience) }
-    package func unread(_ line: [UInt8]) { reader.unread(line) }
+    public func line() throws -> [UInt8]? { try reader.line(by: Self.patience) }
+    public func bytes(_ count: Int) throws -> [UInt8] { try reader.bytes(count, by: Self.patience) }
+    public func some() throws -> [UInt8] { try reader.some(by: Self.patience) }
+    public func unread(_ line: [UInt8]) { reader.unread(line) }
 
     /// The next line as text, without its end; nil at the end of input.
-    package func text() throws -> String? {
+    public func text() throws -> String? {
         try line().map { String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .newlines) }
     }
 
-    package func send(_ text: String) throws { try send(Array(text.utf8)) }
+    public func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    package func send(_ bytes: [UInt8]) throws {
+    public func send(_ bytes: [UInt8]) throws {
         for piece in delivery.cut(bytes) {
             try socket.send(piece, by: Self.patience)
             if case .whole = delivery { continue }
@@ -111,10 +111,10 @@ package final class StubSession: @unchecked Sendable {
     }
 
     /// Reads whatever comes and says nothing, until the other side ends.
-    package func hang() throws { while try !some().isEmpty {} }
+    public func hang() throws { while try !some().isEmpty {} }
 
     /// Sends back whatever comes.
-    package func echo() throws {
+    public func echo() throws {
         while true {
             let bytes = try some()
             if bytes.isEmpty { return }
@@ -122,28 +122,28 @@ package final class StubSession: @unchecked Sendable {
         }
     }
 
-    package func finishSending() { socket.finishSending() }
-    package func reset() { socket.resetOnClose() }
-    package var descriptor: CInt { socket.descriptor }
-    package func sendUntilStuck(_ bytes: [UInt8], quiet: Duration) throws -> Int {
+    public func finishSending() { socket.finishSending() }
+    public func reset() { socket.resetOnClose() }
+    public var descriptor: CInt { socket.descriptor }
+    public func sendUntilStuck(_ bytes: [UInt8], quiet: Duration) throws -> Int {
         try socket.sendUntilStuck(bytes, quiet: quiet)
     }
 
     // MARK: For the test
 
     /// Everything that has come.
-    package var received: [UInt8] { record.bytes }
-    package var receivedText: String { String(decoding: received, as: UTF8.self) }
+    public var received: [UInt8] { record.bytes }
+    public var receivedText: String { String(decoding: received, as: UTF8.self) }
 
     /// Whether the script has run to its end, as it does when the other side has closed.
-    package var hasEnded: Bool { record.isFinished }
+    public var hasEnded: Bool { record.isFinished }
 
-    package func awaitEnd(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws {
+    public func awaitEnd(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws {
         try eventually("the end of a connection to a stub", by: deadline, file: file, line: line) { hasEnded }
     }
 
     /// Waits until this has come, somewhere in what was received.
-    package func awaitReceived(
+    public func awaitReceived(
         _ text: String, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws {
         try eventually("\"\(text)\", came \"\(receivedText)\"", by: deadline, file: file, line: line) {
@@ -152,7 +152,7 @@ package final class StubSession: @unchecked Sendable {
     }
 
     /// Waits until this many bytes have come.
-    package func awaitReceived(
+    public func awaitReceived(
         count: Int, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws {
         try eventually("\(count) bytes, came \(record.count)", by: deadline, file: file, line: line) {
@@ -160,11 +160,11 @@ package final class StubSession: @unchecked Sendable {
         }
     }
 
-    package func end() { lock.withLock { socket }.shutDown() }
+    public func end() { lock.withLock { socket }.shutDown() }
 }
 
 /// How a stub cuts what it sends.
-package enum Delivery: Sendable {
+public enum Delivery: Sendable {
     case whole
     case byteByByte
     /// The first so many bytes apart from the rest.
@@ -193,12 +193,12 @@ private final class ByteRecord: @unchecked Sendable {
 }
 
 /// Named facts that a script leaves for the test.
-package final class Notes: @unchecked Sendable {
+public final class Notes: @unchecked Sendable {
     private let lock = NSLock()
     private var values: [String: [String]] = [:]
 
-    package init() {}
+    public init() {}
 
-    package func add(_ value: String, to name: String) { lock.withLock { values[name, default: []].append(value) } }
-    package subscript(_ name: String) -> [String] { lock.withLock { values[name] ?? [] } }
+    public func add(_ value: String, to name: String) { lock.withLock { values[name, default: []].append(value) } }
+    public subscript(_ name: String) -> [String] { lock.withLock { values[name] ?? [] } }
 }

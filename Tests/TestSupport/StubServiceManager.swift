@@ -2,13 +2,13 @@ import Foundation
 import Glibc
 
 /// What a service manager listens at for the state of its services (`sd_notify(3)`).
-package final class StubServiceManager: Sendable {
+public final class StubServiceManager: Sendable {
     /// What `NOTIFY_SOCKET` says.
-    package let name: String
+    public let name: String
     private let descriptor: CInt
 
     /// - Parameter name: a path, or `@` and a name that no file has.
-    package init(_ name: String) throws {
+    public init(_ name: String) throws {
         self.name = name
         descriptor = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_un()
@@ -27,7 +27,7 @@ package final class StubServiceManager: Sendable {
     deinit { _ = close(descriptor) }
 
     /// The next datagram.
-    package func next(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> String {
+    public func next(by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line) throws -> String {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, deadline.pollTimeout) == 1 else {
             throw TestFailure("the service manager hears nothing", at: Place(file: file, line: line))
@@ -38,7 +38,7 @@ package final class StubServiceManager: Sendable {
     }
 
     /// Whether nobody has said anything more.
-    package var isQuiet: Bool {
+    public var isQuiet: Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&entry, 1, 0) == 0
     }

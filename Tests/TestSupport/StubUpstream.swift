@@ -1,7 +1,7 @@
 import Foundation
 
 /// A step of a login at an upstream, by which a test says where it misbehaves.
-package enum UpstreamStep: Sendable, Hashable {
+public enum UpstreamStep: Sendable, Hashable {
     case greeting
     /// The `+` to a literal of IMAP's, or to a mechanism without initial response.
     case continuation
@@ -16,7 +16,7 @@ package enum UpstreamStep: Sendable, Hashable {
 }
 
 /// What an upstream does at a step.
-package enum UpstreamReply: Sendable {
+public enum UpstreamReply: Sendable {
     /// Exactly these bytes; `TAG` stands for the command's tag.
     case text(String)
     /// Nothing but the end of the connection.
@@ -28,24 +28,24 @@ package enum UpstreamReply: Sendable {
 }
 
 /// How a stub upstream comes to TLS.
-package enum UpstreamTLS: Sendable {
+public enum UpstreamTLS: Sendable {
     case implicit(TLSOrder)
     case startTLS(TLSOrder)
 }
 
 /// An upstream that accepts every login, but for what the test has it do otherwise.
-package struct UpstreamManner: Sendable {
-    package var replies: [UpstreamStep: UpstreamReply]
-    package var delivery: Delivery
+public struct UpstreamManner: Sendable {
+    public var replies: [UpstreamStep: UpstreamReply]
+    public var delivery: Delivery
     /// Whether its connections begin with a PROXY header. Notes: `header`, the line of version 1, or in hex what
     /// version 2 has.
-    package var readsProxyHeader = false
+    public var readsProxyHeader = false
     /// Nil: it speaks none.
-    package var tls: UpstreamTLS?
+    public var tls: UpstreamTLS?
     /// What follows the login.
-    package var afterLogin: StubServer.Script
+    public var afterLogin: StubServer.Script
 
-    package init(
+    public init(
         _ replies: [UpstreamStep: UpstreamReply] = [:], delivery: Delivery = .whole, tls: UpstreamTLS? = nil,
         afterLogin: @escaping StubServer.Script = { try $0.echo() }
     ) {
@@ -109,7 +109,7 @@ package struct UpstreamManner: Sendable {
 extension StubServer {
     /// An IMAP upstream. Its session's notes hold each command with its literals put in place
     /// (`command`), and the login's words (`login`, `password`).
-    package static func imap(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
+    public static func imap(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
             try manner.begin(session)
             try manner.play(.greeting, "* OK upstream ready\r\n", on: session)
@@ -145,7 +145,7 @@ extension StubServer {
     }
 
     /// A POP3 upstream. Notes: `login`, `password`, `response`.
-    package static func pop3(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
+    public static func pop3(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
             try manner.begin(session)
             try manner.play(.greeting, "+OK upstream ready\r\n", on: session)
@@ -173,7 +173,7 @@ extension StubServer {
 
     /// An SMTP upstream. It speaks SMTP after the login too; a command that it does not know begins
     /// `afterLogin`. Notes: `command`, and `message` for each that DATA brought.
-    package static func smtp(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
+    public static func smtp(_ manner: UpstreamManner = UpstreamManner()) throws -> StubServer {
         try StubServer { session in
             try manner.begin(session)
             try manner.play(.greeting, "220 upstream ESMTP\r\n", on: session)

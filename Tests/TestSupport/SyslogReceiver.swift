@@ -2,13 +2,13 @@ import Foundation
 import Glibc
 
 /// A syslog server of a test's: a datagram socket whose records a test takes when it likes, or leaves lying.
-package final class SyslogReceiver: @unchecked Sendable {
-    package let address: Address
+public final class SyslogReceiver: @unchecked Sendable {
+    public let address: Address
     private let descriptor: CInt
 
     /// Binds to a loopback port that the kernel chooses, or where told. Another user may send there.
     /// - Parameter receiveBuffer: how little shall lie there unread.
-    package init(at address: Address = .port(0), receiveBuffer: CInt? = nil) throws {
+    public init(at address: Address = .port(0), receiveBuffer: CInt? = nil) throws {
         let number = socket(address.family, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0)
         guard number >= 0 else { throw WireError.system(call: "socket", errno: errno) }
         if var size = receiveBuffer { _ = setsockopt(number, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<CInt>.size)) }
@@ -37,7 +37,7 @@ package final class SyslogReceiver: @unchecked Sendable {
     private var isOpen = true
 
     /// Goes away, as a syslog daemon that is stopped.
-    package func close() {
+    public func close() {
         guard isOpen else { return }
         isOpen = false
         // A program that is just being started would keep it open for a moment longer.
@@ -46,7 +46,7 @@ package final class SyslogReceiver: @unchecked Sendable {
     }
 
     /// What `server=` calls it.
-    package var server: String {
+    public var server: String {
         switch address {
         case .path(let path): "unix:\(path)"
         case .port(let port), .loopback(_, let port), .ipv6(let port): "127.0.0.1:\(port)"
@@ -54,14 +54,14 @@ package final class SyslogReceiver: @unchecked Sendable {
     }
 
     /// Takes the next datagram, if one has come.
-    package func next() -> String? {
+    public func next() -> String? {
         var bytes = [UInt8](repeating: 0, count: 65536)
         let count = recv(descriptor, &bytes, bytes.count, 0)
         return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
     /// Takes datagrams until one holds the text.
-    package func record(
+    public func record(
         with text: String, by deadline: Deadline = .usual, file: String = #fileID, line: Int = #line
     ) throws -> String {
         try eventually("a datagram with \"\(text)\"", by: deadline, file: file, line: line) {

@@ -1,6 +1,6 @@
 /// What a client, or a stub server, shall do in its TLS handshake.
-package struct TLSOrder: Sendable, Encodable {
-    package enum Version: String, Sendable, Encodable, CaseIterable {
+public struct TLSOrder: Sendable, Encodable {
+    public enum Version: String, Sendable, Encodable, CaseIterable {
         case tls10 = "TLSv1"
         case tls11 = "TLSv1_1"
         case tls12 = "TLSv1_2"
@@ -8,31 +8,31 @@ package struct TLSOrder: Sendable, Encodable {
     }
 
     /// By which `resume` finds the session of this connection.
-    package let label = "\(TLSOrder.counter.next())"
+    public let label = "\(TLSOrder.counter.next())"
     /// The only version to offer; nil: the client's usual ones.
-    package var version: Version?
+    public var version: Version?
     /// What to offer up to TLS 1.2, in OpenSSL's words.
-    package var ciphers: String?
-    package var serverName: String?
+    public var ciphers: String?
+    public var serverName: String?
     /// What to offer by ALPN; nil: no ALPN.
-    package var applicationProtocols: [String]?
+    public var applicationProtocols: [String]?
     private var isServer = false
     private var certificate: String?
     private var key: String?
     /// The order whose session to resume; what its context says (certificate, versions) goes with it.
     private var resume: String?
     /// A file of authorities that the server's certificate must come from. Its name must be `serverName`, if there is one.
-    package var trusted: String?
+    public var trusted: String?
     /// Whether the client closes without a `close_notify`.
-    package var endsAbruptly = false
+    public var endsAbruptly = false
     /// Whether the client sends its handshake byte by byte.
-    package var drips = false
+    public var drips = false
     /// What the client says in the clear behind its `close_notify`.
-    package var textAfterEnd = ""
+    public var textAfterEnd = ""
 
     private static let counter = Counter()
 
-    package init(
+    public init(
         _ version: Version? = nil, ciphers: String? = nil, serverName: String? = nil, applicationProtocols: [String]? = nil,
         certificate: Certificate? = nil, resuming earlier: TLSOrder? = nil, trusted: String? = nil, endsAbruptly: Bool = false
     ) {
@@ -49,7 +49,7 @@ package struct TLSOrder: Sendable, Encodable {
 
     /// What a server shall do, for all its connections: it resumes sessions of one in another.
     /// - Parameter clientAuthority: who must have signed the client's certificate, if there must be one.
-    package static func server(
+    public static func server(
         _ certificate: Certificate, _ version: Version? = nil, applicationProtocols: [String]? = nil,
         clientAuthority: String? = nil
     ) -> TLSOrder {
@@ -60,21 +60,21 @@ package struct TLSOrder: Sendable, Encodable {
 }
 
 /// How a client, or a stub server, saw its handshake end.
-package struct TLSHandshake: Sendable, Decodable, CustomStringConvertible {
+public struct TLSHandshake: Sendable, Decodable, CustomStringConvertible {
     /// Why there is no TLS; what follows `alert` is nil then.
-    package let failure: String?
+    public let failure: String?
     /// The alert in the clear that the server refused with, by its number (RFC 8446, section 6).
-    package let alert: Int?
-    package let version: String?
-    package let cipher: String?
-    package let isResumed: Bool?
-    package let applicationProtocol: String?
+    public let alert: Int?
+    public let version: String?
+    public let cipher: String?
+    public let isResumed: Bool?
+    public let applicationProtocol: String?
     /// The other side's certificate, as PEM; empty where a resumed session does not know it.
-    package let certificate: String?
+    public let certificate: String?
     /// What a server has been told that it is called.
-    package let serverName: String?
+    public let serverName: String?
 
-    package var description: String {
+    public var description: String {
         if let failure { return "\(failure), alert \(alert.map(String.init) ?? "none")" }
         return [version, cipher, applicationProtocol, isResumed == true ? "resumed" : nil].compactMap(\.self).joined(separator: ", ")
     }

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-package import Testing
+public import Testing
 
 #if !DEBUG
 #error("Tests run on many threads, and release builds count references without locks (Package.swift).")
@@ -8,17 +8,17 @@ package import Testing
 
 /// What one test case leaves behind: a folder, processes, threads. All of it is gone when it ends,
 /// however it ends.
-package final class Workspace: @unchecked Sendable {
+public final class Workspace: @unchecked Sendable {
     /// The workspace of the running test case, where its suite asks for one with `.ownWorkspace`.
-    @TaskLocal package static var current: Workspace?
+    @TaskLocal public static var current: Workspace?
 
     /// The folder's path, without a final slash. Workers, who are another user, may enter it.
-    package let path: String
+    public let path: String
     private let lock = NSLock()
     private var farewells: [@Sendable () -> Void] = []
     private var reports: [@Sendable () -> String] = []
 
-    package init() throws {
+    public init() throws {
         var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw WireError.system(call: "mkdtemp", errno: errno) }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -26,38 +26,38 @@ package final class Workspace: @unchecked Sendable {
     }
 
     /// The workspace of the running test case.
-    package static func here() throws -> Workspace {
+    public static func here() throws -> Workspace {
         guard let current else { throw TestFailure("this suite lacks the trait .ownWorkspace") }
         return current
     }
 
     /// A path in the folder.
-    package func file(_ name: String) -> String { path + "/" + name }
+    public func file(_ name: String) -> String { path + "/" + name }
 
     /// Writes a file and returns its path.
     @discardableResult
-    package func write(_ text: String, to name: String) throws -> String {
+    public func write(_ text: String, to name: String) throws -> String {
         try write(Array(text.utf8), to: name)
     }
 
     @discardableResult
-    package func write(_ bytes: [UInt8], to name: String) throws -> String {
+    public func write(_ bytes: [UInt8], to name: String) throws -> String {
         try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
         return file(name)
     }
 
     /// What a file holds; nil where there is none.
-    package func contents(_ name: String) -> String? {
+    public func contents(_ name: String) -> String? {
         FileManager.default.contents(atPath: file(name)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Has `farewell` run at the end, last added first.
-    package func atEnd(_ farewell: @escaping @Sendable () -> Void) {
+    public func atEnd(_ farewell: @escaping @Sendable () -> Void) {
         lock.withLock { farewells.append(farewell) }
     }
 
     /// Has `report` told along with each failure of the test.
-    package func onFailure(_ report: @escaping @Sendable () -> String) {
+    public func onFailure(_ report: @escaping @Sendable () -> String) {
         lock.withLock { reports.append(report) }
     }
 
@@ -78,10 +78,10 @@ package final class Workspace: @unchecked Sendable {
 }
 
 /// Gives every test case of a suite a workspace of its own, and a thread that it may block.
-package struct OwnWorkspace: SuiteTrait, TestTrait, TestScoping {
-    package var isRecursive: Bool { true }
+public struct OwnWorkspace: SuiteTrait, TestTrait, TestScoping {
+    public var isRecursive: Bool { true }
 
-    package func provideScope(
+    public func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
         guard testCase != nil, Workspace.current == nil else { return try await function() }
@@ -102,13 +102,13 @@ package struct OwnWorkspace: SuiteTrait, TestTrait, TestScoping {
 
 extension Trait where Self == OwnWorkspace {
     /// A folder and a thread for each test case.
-    package static var ownWorkspace: OwnWorkspace { OwnWorkspace() }
+    public static var ownWorkspace: OwnWorkspace { OwnWorkspace() }
 }
 
 /// Threads that tests may block. Swift's own pool has one thread a core, and most of an end-to-end
 /// test is waiting.
-package final class BlockableThreads: TaskExecutor, @unchecked Sendable {
-    package static let shared = BlockableThreads(count: 10)
+public final class BlockableThreads: TaskExecutor, @unchecked Sendable {
+    public static let shared = BlockableThreads(count: 10)
 
     private let condition = NSCondition()
     private var jobs: [UnownedJob] = []
@@ -117,7 +117,7 @@ package final class BlockableThreads: TaskExecutor, @unchecked Sendable {
         for _ in 0..<count { onNewThread { self.run() } }
     }
 
-    package func enqueue(_ job: consuming ExecutorJob) {
+    public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         condition.withLock { jobs.append(job) }
         condition.signal()
@@ -135,7 +135,7 @@ package final class BlockableThreads: TaskExecutor, @unchecked Sendable {
 }
 
 /// Runs `body` on a thread of its own.
-package func onNewThread(_ body: @escaping @Sendable () -> Void) {
+public func onNewThread(_ body: @escaping @Sendable () -> Void) {
     let thread = Thread(block: body)
     thread.stackSize = 1 << 20
     thread.start()

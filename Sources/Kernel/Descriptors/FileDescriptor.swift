@@ -2,34 +2,34 @@ import CKernel
 import Glibc
 
 /// A descriptor that this process closes, once, when its owner lets go of it.
-package struct FileDescriptor: ~Copyable, Sendable {
-    package let number: CInt
+public struct FileDescriptor: ~Copyable, Sendable {
+    public let number: CInt
 
-    package init(owning number: CInt) { self.number = number }
+    public init(owning number: CInt) { self.number = number }
 
     // On Linux the number is free whatever close() returns, EINTR included.
     deinit { _ = Glibc.close(number) }
 
     /// Gives the descriptor away, to whoever closes it from now on.
-    package consuming func release() -> CInt {
+    public consuming func release() -> CInt {
         let number = self.number
         discard self
         return number
     }
 
     /// Makes this descriptor also known as `number`, closing what that was: `dup2`.
-    package borrowing func duplicate(onto number: CInt) throws(KernelError) {
+    public borrowing func duplicate(onto number: CInt) throws(KernelError) {
         _ = try retrying("dup2()") { dup2(self.number, number) }
     }
 
     /// The standard error, borrowed: whoever holds the result must release it.
-    package static let standardOutput: CInt = 1
-    package static let standardError: CInt = 2
+    public static let standardOutput: CInt = 1
+    public static let standardError: CInt = 2
 }
 
 /// Writes to a descriptor that somebody else owns.
 /// - Returns: how many bytes were taken.
-package func write(_ bytes: Span<UInt8>, to descriptor: CInt) throws(KernelError) -> Int {
+public func write(_ bytes: Span<UInt8>, to descriptor: CInt) throws(KernelError) -> Int {
     let result = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     if result < 0 { throw KernelError("write()") }
     return result
@@ -37,11 +37,11 @@ package func write(_ bytes: Span<UInt8>, to descriptor: CInt) throws(KernelError
 
 /// Writes everything, however often it takes, to a descriptor that blocks. For the terminal, where
 /// there is nobody left to tell of a failure.
-package func writeAll(_ text: String, to descriptor: CInt) {
+public func writeAll(_ text: String, to descriptor: CInt) {
     writeAll(Array(text.utf8), to: descriptor)
 }
 
-package func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
+public func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
     bytes.withUnsafeBytes { buffer in
         var sent = 0
         while sent < buffer.count {
@@ -55,7 +55,7 @@ package func writeAll(_ bytes: [UInt8], to descriptor: CInt) {
 
 extension FileDescriptor {
     /// Another descriptor of the same thing, closed by an exec.
-    package static func duplicate(of number: CInt) throws(KernelError) -> FileDescriptor {
+    public static func duplicate(of number: CInt) throws(KernelError) -> FileDescriptor {
         FileDescriptor(owning: try retrying("fcntl(F_DUPFD_CLOEXEC)") { kernel_fcntl(number, F_DUPFD_CLOEXEC, 0) })
     }
 }

@@ -3,14 +3,14 @@ import Glibc
 
 /// Everything in a process that is not a pure function happens on this actor, whose executor is the
 /// process's one loop, on its one thread.
-@globalActor package actor LoopActor {
-    package static let shared = LoopActor()
-    nonisolated package static let loop = EventLoop()
+@globalActor public actor LoopActor {
+    public static let shared = LoopActor()
+    nonisolated public static let loop = EventLoop()
     /// Kept, since it is asked for around each call of an async function.
-    nonisolated package let unownedExecutor = loop.asUnownedSerialExecutor()
+    nonisolated public let unownedExecutor = loop.asUnownedSerialExecutor()
 
     /// Enters the actor from code that the loop or `main` calls: both are on the one thread there is.
-    @inlinable nonisolated package static func assumeIsolated<Result>(_ body: @LoopActor () -> Result) -> Result {
+    @inlinable nonisolated public static func assumeIsolated<Result>(_ body: @LoopActor () -> Result) -> Result {
         withoutActuallyEscaping(body) { unsafeBitCast($0, to: (() -> Result).self)() }
     }
 }
@@ -19,7 +19,7 @@ import Glibc
 ///
 /// It is also the executor of `LoopActor`, so that a session can be written as straight-line code: an
 /// await ends the step, and the job that goes on with it is run at the end of a turn.
-package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     private var poller: any Poller
     private var jobs: [UnownedJob] = []
     /// The thread that the loop is run by.
@@ -31,15 +31,15 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     /// An array of bare closures would put each into a box.
     private struct PutOff { let action: @LoopActor () -> Void }
     /// Called at the start of each turn, before its wait.
-    @LoopActor package var beforeWaiting: (@LoopActor () -> Void)?
+    @LoopActor public var beforeWaiting: (@LoopActor () -> Void)?
     @LoopActor var timers = TimerHeap()
     /// How far the loop's clock is ahead of the system's, in nanoseconds.
     private var lead = 0
 
     /// The monotonic clock at the start of this turn, in nanoseconds.
-    package private(set) var nanoseconds = EventLoop.clockNanoseconds()
+    public private(set) var nanoseconds = EventLoop.clockNanoseconds()
     /// The monotonic clock at the start of this turn.
-    package var now: Duration { .nanoseconds(nanoseconds) }
+    public var now: Duration { .nanoseconds(nanoseconds) }
 
     init() {
         poller = LoopActor.assumeIsolated { PollPoller() }
@@ -51,7 +51,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     /// Starts over with nothing watched: what a worker does first, since it has inherited the
     /// master's sources.
-    @LoopActor package func begin(using method: PollingMethod) throws(KernelError) {
+    @LoopActor public func begin(using method: PollingMethod) throws(KernelError) {
         thread = pthread_self()
         timers.removeAll()
         afterTurn = []
@@ -64,12 +64,12 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     /// The thread that has run the loop goes on to other things.
-    @LoopActor package func leave() { thread = nil }
+    @LoopActor public func leave() { thread = nil }
 
     // MARK: Sources
 
     /// Watches a source until it is closed.
-    @LoopActor package func watch(_ source: EventSource, _ observer: any EventObserver) throws(KernelError) {
+    @LoopActor public func watch(_ source: EventSource, _ observer: any EventObserver) throws(KernelError) {
         source.observer = observer
         try poller.add(source)
         source.isWatched = true
@@ -83,7 +83,7 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     /// Stops watching, for a while or for good; the descriptor stays open.
-    @LoopActor package func unwatch(_ source: EventSource) {
+    @LoopActor public func unwatch(_ source: EventSource) {
         guard source.isWatched else { return }
         source.isWatched = false
         poller.remove(source)
@@ -105,14 +105,14 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     // MARK: Turns
 
     /// Runs turns until `isDone` says so at the end of one.
-    @LoopActor package func run(until isDone: @LoopActor () -> Bool) throws(KernelError) {
+    @LoopActor public func run(until isDone: @LoopActor () -> Bool) throws(KernelError) {
         thread = pthread_self()
         runJobs()
         while !isDone() { try turn() }
     }
 
     /// Calls `action` at the end of this turn, or of the next one where none runs.
-    @LoopActor package func atEndOfTurn(_ action: @escaping @LoopActor () -> Void) {
+    @LoopActor public func atEndOfTurn(_ action: @escaping @LoopActor () -> Void) {
         afterTurn.append(PutOff(action: action))
     }
 
@@ -157,13 +157,13 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     }
 
     /// Has the loop's clock show so much more from here on: a test lets hours pass by it.
-    @LoopActor package func letPass(_ duration: Duration) {
+    @LoopActor public func letPass(_ duration: Duration) {
         lead += duration.inNanoseconds
         nanoseconds += duration.inNanoseconds
     }
 
     /// The monotonic clock.
-    package static func clock() -> Duration { .nanoseconds(clockNanoseconds()) }
+    public static func clock() -> Duration { .nanoseconds(clockNanoseconds()) }
 
     private static func clockNanoseconds() -> Int {
         var time = timespec()
@@ -173,10 +173,10 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 
     // MARK: The executor
 
-    package func enqueue(_ job: consuming ExecutorJob) { jobs.append(UnownedJob(job)) }
-    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
-    package func checkIsolated() {}
-    package func isIsolatingCurrentContext() -> Bool? { true }
+    public func enqueue(_ job: consuming ExecutorJob) { jobs.append(UnownedJob(job)) }
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    public func checkIsolated() {}
+    public func isIsolatingCurrentContext() -> Bool? { true }
 
     /// Takes a job that is bound to no executor, as is what goes on behind a continuation on its way to its actor.
     /// The runtime would start threads for it, and a task that names an executor for such jobs would look for it, under

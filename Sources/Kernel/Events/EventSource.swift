@@ -1,7 +1,7 @@
 import Glibc
 
 /// Who is told when a source can be read or written.
-@LoopActor package protocol EventObserver: AnyObject {
+@LoopActor public protocol EventObserver: AnyObject {
     /// The flags of `source` have changed. The source, or any other, may be closed in here.
     func becameReady(_ source: EventSource)
 }
@@ -14,48 +14,48 @@ import Glibc
 /// something waits.
 ///
 /// Every session has two of them, for life: flags stand together, since each gap between properties costs eight bytes.
-@LoopActor package final class EventSource {
+@LoopActor public final class EventSource {
     /// The descriptor's number, for calls; -1 once closed.
-    package private(set) var number: CInt
-    package let isStream: Bool
-    package var isReadable = false
+    public private(set) var number: CInt
+    public let isStream: Bool
+    public var isReadable = false
     /// Whoever finds a stream full clears it, and hears from the loop when it has room again.
-    package var isWritable = false {
+    public var isWritable = false {
         didSet { if !isWritable && !reportsWritable { LoopActor.loop.reportWritable(self) } }
     }
     /// The other side has ended its sending, or the connection is gone.
-    package internal(set) var hasHungUp = false
+    public internal(set) var hasHungUp = false
     /// The connection has failed; the next call says how.
     var hasFailed = false
     /// All that the other side has sent has been read, and then its end.
-    package internal(set) var isDrained = false
+    public internal(set) var isDrained = false
     /// Whether the loop says when it becomes writable. Where not, whatever happens to the stream shows that it is.
     var reportsWritable = true
     /// Whether the loop watches it.
-    package internal(set) var isWatched = false
+    public internal(set) var isWatched = false
     /// Whether other processes watch it too: then one of those that wait is woken, and not all.
-    package var isShared = false
+    public var isShared = false
     /// Told of events; released by `close()`.
-    package var observer: (any EventObserver)?
+    public var observer: (any EventObserver)?
     /// The place in the poller's table, where it keeps one.
     var slot = -1
 
     /// Takes over a descriptor that does not block.
-    package init(owning number: CInt, isStream: Bool) {
+    public init(owning number: CInt, isStream: Bool) {
         self.number = number
         self.isStream = isStream
     }
 
-    package convenience init(_ descriptor: consuming FileDescriptor, isStream: Bool) {
+    public convenience init(_ descriptor: consuming FileDescriptor, isStream: Bool) {
         self.init(owning: descriptor.release(), isStream: isStream)
     }
 
     deinit { if number >= 0 { _ = Glibc.close(number) } }
 
-    package var isOpen: Bool { number >= 0 }
+    public var isOpen: Bool { number >= 0 }
 
     /// Stops watching and closes. Harmless when done already.
-    package func close() {
+    public func close() {
         guard number >= 0 else { return }
         LoopActor.loop.forget(self)
         _ = Glibc.close(number)
@@ -64,7 +64,7 @@ import Glibc
     }
 
     /// Stops watching and gives the descriptor back unclosed.
-    package func release() -> CInt {
+    public func release() -> CInt {
         let released = number
         LoopActor.loop.forget(self)
         number = -1

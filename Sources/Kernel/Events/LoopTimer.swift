@@ -1,7 +1,7 @@
 /// A moment at which something happens, unless it is stopped before.
-@LoopActor package final class LoopTimer {
+@LoopActor public final class LoopTimer {
     /// Called once, in the loop's turn, when the moment has come.
-    package var action: (@LoopActor () -> Void)?
+    public var action: (@LoopActor () -> Void)?
     /// On the loop's clock, in nanoseconds.
     fileprivate(set) var deadline = 0
     /// The place in the heap, and the moment that it has this place for: a timer that is put off stays where it is
@@ -9,24 +9,24 @@
     fileprivate var index = -1
     fileprivate var turn = 0
 
-    package init(_ action: (@LoopActor () -> Void)? = nil) { self.action = action }
+    public init(_ action: (@LoopActor () -> Void)? = nil) { self.action = action }
 
-    package var isRunning: Bool { index >= 0 }
+    public var isRunning: Bool { index >= 0 }
 
     /// Starts the timer, anew where it runs.
-    package func start(after duration: Duration) {
+    public func start(after duration: Duration) {
         deadline = LoopActor.loop.nanoseconds + duration.inNanoseconds
         if isRunning && deadline >= turn { return }
         stop()
         LoopActor.loop.timers.insert(self)
     }
 
-    package func stop() {
+    public func stop() {
         if index >= 0 { LoopActor.loop.timers.remove(self) }
     }
 
     /// Stops the timer for good, and lets go of whatever its action holds.
-    package func end() {
+    public func end() {
         stop()
         action = nil
     }

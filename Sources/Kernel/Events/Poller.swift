@@ -2,7 +2,7 @@ import CKernel
 import Glibc
 
 /// How the loop asks the kernel what is ready: the `use` directive.
-package enum PollingMethod: String, Sendable { case epoll, poll }
+public enum PollingMethod: String, Sendable { case epoll, poll }
 
 /// What one wait found of one source.
 struct Readiness {

@@ -1,13 +1,13 @@
 /// Where a session sleeps until something it cares about has changed: a socket, a timer, an answer.
 /// Whoever changes such a thing wakes it; it then looks for itself what has come.
-@LoopActor package final class Waiter: EventObserver {
+@LoopActor public final class Waiter: EventObserver {
     private var continuation: UnsafeContinuation<Void, Never>?
     private var isAwake = false
 
-    package init() {}
+    public init() {}
 
     /// Lets the session look again, now or as soon as it would sleep.
-    package func wake() {
+    public func wake() {
         if let continuation {
             self.continuation = nil
             continuation.resume()
@@ -17,11 +17,11 @@
     }
 
     /// Sleeps until woken; not at all where that has happened since the last sleep.
-    package func sleep() async { await withUnsafeContinuation { resumeWhenWoken($0) } }
+    public func sleep() async { await withUnsafeContinuation { resumeWhenWoken($0) } }
 
     /// The same for those who suspend themselves, which spares them a call that waits: resumes them when woken, or at
     /// once where that has happened since the last sleep.
-    package func resumeWhenWoken(_ sleeper: UnsafeContinuation<Void, Never>) {
+    public func resumeWhenWoken(_ sleeper: UnsafeContinuation<Void, Never>) {
         if isAwake {
             isAwake = false
             sleeper.resume()
@@ -30,5 +30,5 @@
         }
     }
 
-    package func becameReady(_ source: EventSource) { wake() }
+    public func becameReady(_ source: EventSource) { wake() }
 }

@@ -4,13 +4,13 @@ import Glibc
 /// A small file that is written, and waits under another name until it takes its place: readers see either
 /// the old one or the new one, never half of it. A link planted under either name is not followed. What is
 /// given up leaves nothing behind.
-package final class FileDraft {
+public final class FileDraft {
     private let path: String
     /// Nil where there is nothing more to do: a device or a pipe is written into at once.
     private var temporary: String?
     private let author = OwnProcess.id
 
-    package init(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
+    public init(_ path: String, _ bytes: [UInt8]) throws(KernelError) {
         self.path = path
         if Files.isSpecial(path) {
             try Self.write(bytes, to: path, flags: 0)
@@ -26,7 +26,7 @@ package final class FileDraft {
     deinit { if let temporary, author == OwnProcess.id { _ = unlink(temporary) } }
 
     /// Takes the place of what has the name now.
-    package func publish() throws(KernelError) {
+    public func publish() throws(KernelError) {
         guard let temporary else { return }
         if rename(temporary, path) != 0 { throw KernelError("rename()") }
         self.temporary = nil

@@ -8,7 +8,7 @@ extension Files {
     /// Workers may have a log folder of their own, and one that was taken over may put a link or a pipe
     /// where root expects a log (CVE-2016-1247; `security.md`). So nothing that somebody else can have put
     /// there is followed or waited for.
-    package static func openForAppending(_ path: String) throws(KernelError) -> FileDescriptor {
+    public static func openForAppending(_ path: String) throws(KernelError) -> FileDescriptor {
         let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
         let found = try openGuarded(path, flags, 0o644)
         let mayBlock = switch found.origin {
@@ -23,7 +23,7 @@ extension Files {
 
     /// Opens a log file and gives it to the user that workers run as, so that they can open it again. What
     /// was opened is given away, not what the path names by then, and a file of two names is not.
-    package static func openForAppending(_ path: String, givingTo user: UInt32) throws(KernelError) -> FileDescriptor {
+    public static func openForAppending(_ path: String, givingTo user: UInt32) throws(KernelError) -> FileDescriptor {
         let descriptor = try openForAppending(path)
         let status = try status(of: descriptor, path)
         guard status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1 else { return descriptor }
@@ -44,7 +44,7 @@ extension Files {
     }
 
     /// Whether the path still leads to what is open, so that there is nothing to open anew.
-    package static func leads(_ path: String, to descriptor: CInt) -> Bool {
+    public static func leads(_ path: String, to descriptor: CInt) -> Bool {
         var (named, open) = (stat(), stat())
         return stat(path, &named) == 0 && fstat(descriptor, &open) == 0
             && named.st_dev == open.st_dev && named.st_ino == open.st_ino

@@ -2,9 +2,9 @@ import CKernel
 import Glibc
 
 /// Files as a configuration, a log and a pid file need them.
-package enum Files {
+public enum Files {
     /// Reads a whole file of at most the size that it has when opened.
-    package static func read(_ path: String) throws(KernelError) -> [UInt8] {
+    public static func read(_ path: String) throws(KernelError) -> [UInt8] {
         let descriptor = FileDescriptor(owning: try retrying("open()") { kernel_open(path, O_RDONLY | O_CLOEXEC, 0) })
         var status = stat()
         if fstat(descriptor.number, &status) != 0 { throw KernelError("fstat()") }
@@ -27,7 +27,7 @@ package enum Files {
 
     /// Reads at most so many bytes, also of a file that does not say its size, as those of `/proc`. What a
     /// pipe has not got is not waited for.
-    package static func start(of path: String, byteCount: Int) throws(KernelError) -> [UInt8] {
+    public static func start(of path: String, byteCount: Int) throws(KernelError) -> [UInt8] {
         let descriptor = FileDescriptor(owning: try retrying("open()") {
             kernel_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0)
         })
@@ -39,54 +39,54 @@ package enum Files {
     }
 
     /// Whether there is something that is neither a file nor a link: it is nobody's to replace or to remove.
-    package static func isSpecial(_ path: String) -> Bool {
+    public static func isSpecial(_ path: String) -> Bool {
         var status = stat()
         guard lstat(path, &status) == 0 else { return false }
         return ![S_IFREG, S_IFLNK].contains(status.st_mode & S_IFMT)
     }
 
-    package static func isSocket(_ path: String) -> Bool {
+    public static func isSocket(_ path: String) -> Bool {
         var status = stat()
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
     }
 
     /// What tells a file from another that has its name later.
-    package struct Identity: Sendable, Equatable {
+    public struct Identity: Sendable, Equatable {
         let device, inode: UInt
     }
 
     /// Which file, socket or link has that name now.
-    package static func identity(of path: String) -> Identity? {
+    public static func identity(of path: String) -> Identity? {
         var status = stat()
         guard lstat(path, &status) == 0 else { return nil }
         return Identity(device: UInt(status.st_dev), inode: UInt(status.st_ino))
     }
 
     /// Whether two paths lead to the same file; nil where one of them cannot be looked at.
-    package static func areSame(_ path: String, _ other: String) -> Bool? {
+    public static func areSame(_ path: String, _ other: String) -> Bool? {
         var (one, two) = (stat(), stat())
         guard stat(path, &one) == 0, stat(other, &two) == 0 else { return nil }
         return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 
-    package static func remove(_ path: String) throws(KernelError) {
+    public static func remove(_ path: String) throws(KernelError) {
         if unlink(path) != 0 { throw KernelError("unlink()") }
     }
 
-    package static func move(_ path: String, to newPath: String) throws(KernelError) {
+    public static func move(_ path: String, to newPath: String) throws(KernelError) {
         if rename(path, newPath) != 0 { throw KernelError("rename()") }
     }
 
-    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// Fails as opening the file for writing would, where it cannot be made.
-    package static func checkWritableFolder(of path: String) throws(KernelError) {
+    public static func checkWritableFolder(of path: String) throws(KernelError) {
         let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
         if access(folder, W_OK | X_OK) != 0 { throw KernelError("open() \"\(path)\"") }
     }
 
     /// The paths that match a shell pattern, sorted; none where nothing matches.
-    package static func matching(_ pattern: String) throws(KernelError) -> [String] {
+    public static func matching(_ pattern: String) throws(KernelError) -> [String] {
         var result = glob_t()
         defer { globfree(&result) }
         let status = glob(pattern, 0, nil, &result)

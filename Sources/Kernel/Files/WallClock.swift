@@ -2,21 +2,21 @@ import CKernel
 import Glibc
 
 /// The time of day, as log lines show it.
-package struct WallClock: Sendable, Equatable {
-    package let year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int
+public struct WallClock: Sendable, Equatable {
+    public let year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int
 
     /// Seconds since 1970.
-    package static var secondsSinceEpoch: Int { millisecondsSinceEpoch / 1000 }
+    public static var secondsSinceEpoch: Int { millisecondsSinceEpoch / 1000 }
 
     /// Thousandths of seconds since 1970.
-    package static var millisecondsSinceEpoch: Int {
+    public static var millisecondsSinceEpoch: Int {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
     }
 
     /// The local time of a moment, by `TZ` or the system's zone.
-    package init(secondsSinceEpoch: Int) {
+    public init(secondsSinceEpoch: Int) {
         var moment = time_t(secondsSinceEpoch)
         var fields = tm()
         localtime_r(&moment, &fields)
@@ -24,7 +24,7 @@ package struct WallClock: Sendable, Equatable {
     }
 
     /// The same moment by universal time.
-    package init(universalSecondsSinceEpoch seconds: Int) {
+    public init(universalSecondsSinceEpoch seconds: Int) {
         var moment = time_t(seconds)
         var fields = tm()
         gmtime_r(&moment, &fields)

@@ -1,11 +1,11 @@
 /// What stands for a key of any kind and length in a table that processes share: 128 bits that follow from the key
 /// and from a secret of the program's start, which all processes forked since have. Nobody outside can find two
 /// keys with the same bits, or many for one place.
-package struct SharedKey: Sendable, Hashable {
+public struct SharedKey: Sendable, Hashable {
     let high: UInt64
     let low: UInt64
 
-    package init(_ key: some Hashable) {
+    public init(_ key: some Hashable) {
         func half(_ number: UInt8) -> UInt64 {
             var hasher = Hasher()
             hasher.combine(number)

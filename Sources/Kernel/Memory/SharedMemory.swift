@@ -3,11 +3,11 @@ import Glibc
 
 /// Memory that this process shares with those forked from it, all zero at first. Each gives it back when it
 /// lets go of it.
-package final class SharedMemory: @unchecked Sendable {
-    package let byteCount: Int
+public final class SharedMemory: @unchecked Sendable {
+    public let byteCount: Int
     let start: UnsafeMutableRawPointer
 
-    package init(byteCount: Int) throws(KernelError) {
+    public init(byteCount: Int) throws(KernelError) {
         guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), memory != MAP_FAILED else {
             throw KernelError("mmap(MAP_ANON|MAP_SHARED, \(byteCount))")
         }
@@ -18,7 +18,7 @@ package final class SharedMemory: @unchecked Sendable {
     deinit { munmap(start, byteCount) }
 
     /// The bytes, which others may be changing at the same time.
-    package func withBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
+    public func withBytes<Result>(_ body: (inout MutableRawSpan) -> Result) -> Result {
         var span = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(start: start, count: byteCount))
         return body(&span)
     }

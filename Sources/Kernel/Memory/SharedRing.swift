@@ -4,8 +4,8 @@ import Glibc
 /// Memory of a fixed size that this process and those forked from it write into one after the other, round
 /// and round. It is a file without a path: whoever may look into the process reads it as
 /// `/proc/PID/fd/NUMBER`, under a name that `ls -l` shows there.
-package final class SharedRing: @unchecked Sendable {
-    package let byteCount: Int
+public final class SharedRing: @unchecked Sendable {
+    public let byteCount: Int
     private let file: FileDescriptor
     private let start: UnsafeMutableRawPointer
     /// How many bytes have been written so far, on a page that is no part of the file.
@@ -16,7 +16,7 @@ package final class SharedRing: @unchecked Sendable {
     /// - Parameters:
     ///   - name: what `ls -l /proc/PID/fd` shows, as `/memfd:NAME`.
     ///   - header: what stands first and is never overwritten; it must leave room for something.
-    package init(byteCount: Int, named name: String, header: [UInt8]) throws(KernelError) {
+    public init(byteCount: Int, named name: String, header: [UInt8]) throws(KernelError) {
         precondition(header.count < byteCount)
         file = FileDescriptor(owning: try retrying("memfd_create()") { kernel_memfd(name) })
         if ftruncate(file.number, off_t(byteCount)) != 0 { throw KernelError("ftruncate(\(byteCount))") }
@@ -33,7 +33,7 @@ package final class SharedRing: @unchecked Sendable {
     deinit { munmap(start, byteCount) }
 
     /// Writes behind what was written last, over what is oldest. Each writer has its place for itself.
-    package func write(_ bytes: [UInt8]) {
+    public func write(_ bytes: [UInt8]) {
         let room = byteCount - headerByteCount
         let count = min(bytes.count, room)
         let place = cursor.withBytes { memory in
@@ -49,5 +49,5 @@ package final class SharedRing: @unchecked Sendable {
     }
 
     /// All that the ring holds now, from its first byte on.
-    package var contents: [UInt8] { Array(UnsafeRawBufferPointer(start: start, count: byteCount)) }
+    public var contents: [UInt8] { Array(UnsafeRawBufferPointer(start: start, count: byteCount)) }
 }

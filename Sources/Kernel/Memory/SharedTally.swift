@@ -3,13 +3,13 @@
 /// There is no lock. A process counts in records of its own, one for each key, that no other process writes to;
 /// what there is of a key is the sum of its records. So what a process had counted when it died is known, and
 /// its parent gives it back.
-package final class SharedTally: Sendable {
+public final class SharedTally: Sendable {
     /// Where this process has counted one: to be given back there.
-    package struct Place: Sendable, Equatable {
+    public struct Place: Sendable, Equatable {
         fileprivate let record: UInt32
     }
 
-    package enum Answer: Sendable, Equatable {
+    public enum Answer: Sendable, Equatable {
         case counted(Place)
         /// There are as many as there may be.
         case full
@@ -17,7 +17,7 @@ package final class SharedTally: Sendable {
         case noRoom
     }
 
-    package let byteCount: Int
+    public let byteCount: Int
     private let words: SharedWords
     private let recordCount: Int
 
@@ -27,7 +27,7 @@ package final class SharedTally: Sendable {
     /// A key's records are among so many neighbours.
     private static let neighbourhood = 64
 
-    package init(byteCount: Int) throws(KernelError) {
+    public init(byteCount: Int) throws(KernelError) {
         self.byteCount = byteCount
         words = try SharedWords(byteCount: byteCount)
         recordCount = words.count / Self.wordsInRecord
@@ -36,7 +36,7 @@ package final class SharedTally: Sendable {
 
     /// Counts one more of a key, unless there are `limit` already. Two that are counted at the same moment may keep
     /// each other from the last place, but never share it.
-    package func count(_ key: SharedKey, atMost limit: Int) -> Answer { count(key, atMost: limit, by: OwnProcess.id) }
+    public func count(_ key: SharedKey, atMost limit: Int) -> Answer { count(key, atMost: limit, by: OwnProcess.id) }
 
     func count(_ key: SharedKey, atMost limit: Int, by process: Int32) -> Answer {
         let (sum, own) = survey(key, of: process)
@@ -52,13 +52,13 @@ package final class SharedTally: Sendable {
     }
 
     /// Counts one less, where this process has counted it.
-    package func giveBack(_ place: Place) {
+    public func giveBack(_ place: Place) {
         let index = Int(place.record) * Self.wordsInRecord
         if Head(words.add(~0, at: index)).count == 0 { words[index] = 0 }
     }
 
     /// Gives back all that a process has counted which is no more.
-    package func giveBackAll(of process: Int32) {
+    public func giveBackAll(of process: Int32) {
         for record in 0..<recordCount where Head(words[record * Self.wordsInRecord]).process == process {
             words[record * Self.wordsInRecord] = 0
         }

@@ -3,22 +3,22 @@
 ///
 /// There is no lock: all that changes about a key is in one word. A full table gives up what is over soonest, and
 /// who is barred last of all.
-package final class SharedThrottle: Sendable {
-    package struct Limit: Sendable, Equatable {
+public final class SharedThrottle: Sendable {
+    public struct Limit: Sendable, Equatable {
         /// With which event a key is barred.
-        package let count: Int
-        package let window: Duration
+        public let count: Int
+        public let window: Duration
         /// How long it is barred.
-        package let pause: Duration
+        public let pause: Duration
 
-        package init(count: Int, window: Duration, pause: Duration) {
+        public init(count: Int, window: Duration, pause: Duration) {
             self.count = count
             self.window = window
             self.pause = pause
         }
     }
 
-    package let byteCount: Int
+    public let byteCount: Int
     private let words: SharedWords
     private let recordCount: Int
 
@@ -31,7 +31,7 @@ package final class SharedThrottle: Sendable {
     /// An attempt fails only where another process has changed the very same word.
     private static let attempts = 100
 
-    package init(byteCount: Int) throws(KernelError) {
+    public init(byteCount: Int) throws(KernelError) {
         self.byteCount = byteCount
         words = try SharedWords(byteCount: byteCount)
         recordCount = words.count / Self.wordsInRecord
@@ -42,7 +42,7 @@ package final class SharedThrottle: Sendable {
     /// - Parameter now: by the monotonic clock, which all processes share.
     /// - Returns: how many there have been in this window, by whatever limits, and whether it is this one that bars
     ///   the key. Those beyond had been under way.
-    package func note(_ key: SharedKey, _ limit: Limit, at now: Duration) -> (count: Int, bars: Bool) {
+    public func note(_ key: SharedKey, _ limit: Limit, at now: Duration) -> (count: Int, bars: Bool) {
         let now = now.milliseconds
         let first = State(firstOf: limit, at: now)
         for _ in 0..<Self.attempts {
@@ -62,7 +62,7 @@ package final class SharedThrottle: Sendable {
     }
 
     /// Whether a key has had too many events, and its pause is not over.
-    package func isBarred(_ key: SharedKey, at now: Duration) -> Bool {
+    public func isBarred(_ key: SharedKey, at now: Duration) -> Bool {
         guard let (record, state) = find(key, at: now.milliseconds), state.isBarred else { return false }
         // The key that was read is the state's if that has not changed meanwhile.
         return words[record * Self.wordsInRecord] == state.word

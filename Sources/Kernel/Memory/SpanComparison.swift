@@ -2,7 +2,7 @@ import Glibc
 
 extension Span<UInt8> {
     /// Whether both hold the same bytes, found out at the speed of memory.
-    package func hasSameBytes(as other: Span<UInt8>) -> Bool {
+    public func hasSameBytes(as other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
         return withUnsafeBytes { left in
             other.withUnsafeBytes { right in

@@ -2,16 +2,16 @@ import CKernel
 import Glibc
 
 /// Children: making them, and hearing how they ended.
-package enum ChildProcess {
+public enum ChildProcess {
     /// How a process ended.
-    package enum End: Sendable, Equatable {
+    public enum End: Sendable, Equatable {
         case exited(Int32)
         case signalled(Int32, dumpedCore: Bool)
     }
 
     /// Forks. The process has one thread, or the child would be missing the others.
     /// - Returns: the child's id in the parent, nil in the child.
-    package static func fork() throws(KernelError) -> Int32? {
+    public static func fork() throws(KernelError) -> Int32? {
         fflush(nil)
         let id = Glibc.fork()
         if id < 0 { throw KernelError("fork()") }
@@ -19,7 +19,7 @@ package enum ChildProcess {
     }
 
     /// Takes the next child that has ended, or nil where none has.
-    package static func reap() -> (id: Int32, end: End)? {
+    public static func reap() -> (id: Int32, end: End)? {
         var status: CInt = 0
         while true {
             let id = waitpid(-1, &status, WNOHANG)

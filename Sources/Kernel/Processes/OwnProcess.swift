@@ -2,16 +2,16 @@ import CKernel
 import Glibc
 
 /// This process: who it is, and what it may.
-package enum OwnProcess {
-    package static var id: Int32 { getpid() }
-    package static var parentID: Int32 { getppid() }
-    package static var effectiveUser: UInt32 { geteuid() }
+public enum OwnProcess {
+    public static var id: Int32 { getpid() }
+    public static var parentID: Int32 { getppid() }
+    public static var effectiveUser: UInt32 { geteuid() }
 
     /// Leaves at once, with nothing flushed and nobody told.
-    package static func exit(_ code: Int32) -> Never { _exit(code) }
+    public static func exit(_ code: Int32) -> Never { _exit(code) }
 
     /// Stops this thread, the only one, for a while.
-    package static func sleep(_ duration: Duration) {
+    public static func sleep(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
         var wanted = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
         var rest = timespec()
@@ -20,7 +20,7 @@ package enum OwnProcess {
 
     /// Becomes the leader of a session of its own, without a terminal; the standard input and output
     /// become `/dev/null` (`processes.md`, section 2).
-    package static func detach() throws(KernelError) {
+    public static func detach() throws(KernelError) {
         _ = try retrying("setsid()") { setsid() }
         umask(0)
         let null = FileDescriptor(owning: try retrying("open(\"/dev/null\")") { kernel_open("/dev/null", O_RDWR, 0) })
@@ -31,7 +31,7 @@ package enum OwnProcess {
     /// Makes sure that standard input, output and error are something, if only `/dev/null`: what is opened
     /// later would take their numbers, and be taken for them. To be called before anything else.
     /// - Returns: false where that cannot be had.
-    package static func openStandardDescriptors() -> Bool {
+    public static func openStandardDescriptors() -> Bool {
         for number in STDIN_FILENO...STDERR_FILENO where kernel_fcntl(number, F_GETFD, 0) < 0 {
             // The lowest number that is free is this one.
             if kernel_open("/dev/null", O_RDWR, 0) != number { return false }
@@ -39,14 +39,14 @@ package enum OwnProcess {
         return true
     }
 
-    package static func setPriority(_ priority: Int) throws(KernelError) {
+    public static func setPriority(_ priority: Int) throws(KernelError) {
         if setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, CInt(clamping: priority)) != 0 {
             throw KernelError("setpriority(\(priority))")
         }
     }
 
     /// The processors that this process may run on.
-    package static var processors: [Int] {
+    public static var processors: [Int] {
         var mask = [UInt8](repeating: 0, count: affinityByteCount)
         let count = max(0, Int(kernel_get_affinity(&mask, mask.count)))
         return (0..<count * 8).filter { (processor: Int) -> Bool in
@@ -56,7 +56,7 @@ package enum OwnProcess {
     }
 
     /// Lets this process run on these processors only.
-    package static func setProcessors(_ processors: [Int]) throws(KernelError) {
+    public static func setProcessors(_ processors: [Int]) throws(KernelError) {
         var mask = [UInt8](repeating: 0, count: affinityByteCount)
         for processor in processors where processor / 8 < mask.count { mask[processor / 8] |= 1 << UInt8(processor % 8) }
         _ = try retrying("sched_setaffinity()") { kernel_set_affinity(mask, mask.count) }
@@ -65,10 +65,10 @@ package enum OwnProcess {
     /// Room for 1024 processors.
     private static let affinityByteCount = 128
 
-    package enum Resource: Sendable { case openFiles, coreSize }
+    public enum Resource: Sendable { case openFiles, coreSize }
 
     /// Sets the soft and the hard limit.
-    package static func setLimit(_ resource: Resource, to value: Int) throws(KernelError) {
+    public static func setLimit(_ resource: Resource, to value: Int) throws(KernelError) {
         var limit = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
         let (kind, name) = switch resource {
         case .openFiles: (RLIMIT_NOFILE, "RLIMIT_NOFILE")
@@ -78,28 +78,28 @@ package enum OwnProcess {
     }
 
     /// How many descriptors may be open: the soft limit and the hard one.
-    package static var openFileLimits: (soft: UInt, hard: UInt) {
+    public static var openFileLimits: (soft: UInt, hard: UInt) {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return (limit.rlim_cur, limit.rlim_max)
     }
 
     /// Whether memory may be dumped or read by processes of the same user.
-    package static func setDumpable(_ isDumpable: Bool) {
+    public static func setDumpable(_ isDumpable: Bool) {
         _ = kernel_prctl(PR_SET_DUMPABLE, isDumpable ? 1 : 0)
     }
 
     /// No program started from here on can gain rights that this process has not.
-    package static func renounceNewPrivileges() {
+    public static func renounceNewPrivileges() {
         _ = kernel_prctl(PR_SET_NO_NEW_PRIVS, 1)
     }
 
-    package static func changeDirectory(_ path: String) throws(KernelError) {
+    public static func changeDirectory(_ path: String) throws(KernelError) {
         if chdir(path) != 0 { throw KernelError("chdir(\"\(path)\")") }
     }
 
     /// The descriptors that are open now.
-    package static var openDescriptors: [CInt] {
+    public static var openDescriptors: [CInt] {
         guard let folder = opendir("/proc/self/fd") else { return [] }
         defer { closedir(folder) }
         var numbers: [CInt] = []
@@ -111,34 +111,34 @@ package enum OwnProcess {
     }
 
     /// Closes descriptors that came with the process and that nothing in it owns.
-    package static func close(_ strangers: [CInt]) {
+    public static func close(_ strangers: [CInt]) {
         for number in strangers { _ = Glibc.close(number) }
     }
 
     /// What is left of the environment with only the variables given, each `NAME` with its present value
     /// or `NAME=VALUE`.
-    package static func environment(keeping entries: [String]) -> [String] {
+    public static func environment(keeping entries: [String]) -> [String] {
         entries.compactMap { entry in
             entry.contains("=") ? entry : environmentVariable(entry).map { "\(entry)=\($0)" }
         }
     }
 
     /// Keeps only the variables given.
-    package static func keepEnvironment(_ entries: [String]) {
+    public static func keepEnvironment(_ entries: [String]) {
         let kept = environment(keeping: entries)
         clearenv()
         for entry in kept { putenv(strdup(entry)) }
     }
 
-    package static func environmentVariable(_ name: String) -> String? {
+    public static func environmentVariable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }
 
-    package static func removeEnvironmentVariable(_ name: String) { unsetenv(name) }
+    public static func removeEnvironmentVariable(_ name: String) { unsetenv(name) }
 
     /// Becomes another program, which is looked for as a shell does.
     /// - Parameter environment: all of it, each `NAME=VALUE`.
-    package static func become(_ program: String, arguments: [String], environment: [String]) throws(KernelError) -> Never {
+    public static func become(_ program: String, arguments: [String], environment: [String]) throws(KernelError) -> Never {
         fflush(nil)
         let words = arguments.map { strdup($0) } + [nil], variables = environment.map { strdup($0) } + [nil]
         _ = execvpe(program, words, variables)
@@ -147,13 +147,13 @@ package enum OwnProcess {
         throw error
     }
 
-    package static func refreshTimeZone() { tzset() }
+    public static func refreshTimeZone() { tzset() }
 
-    package static var onlineProcessorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
-    package static var pageSize: Int { max(4096, sysconf(CInt(_SC_PAGESIZE))) }
+    public static var onlineProcessorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
+    public static var pageSize: Int { max(4096, sysconf(CInt(_SC_PAGESIZE))) }
 
     /// `Linux 6.1.0-18-amd64`.
-    package static var systemName: String {
+    public static var systemName: String {
         var name = utsname()
         uname(&name)
         func text<Field>(_ field: Field) -> String {

@@ -3,12 +3,12 @@ import Glibc
 
 /// A hold on one process: what is sent to it reaches that one or nobody, even if another gets its number
 /// in the meantime.
-package struct ProcessHandle: ~Copyable {
+public struct ProcessHandle: ~Copyable {
     private let id: Int32
     /// Nil where the kernel, or what confines this process, has no such thing; then the number must do.
     private let descriptor: CInt?
 
-    package init(_ id: Int32) throws(KernelError) {
+    public init(_ id: Int32) throws(KernelError) {
         self.id = id
         let number = kernel_pidfd_open(id)
         if number < 0 && errno == ESRCH { throw KernelError("kill(\(id), 0)") }
@@ -17,18 +17,18 @@ package struct ProcessHandle: ~Copyable {
 
     deinit { if let descriptor { _ = close(descriptor) } }
 
-    package borrowing func send(_ signal: Signal) throws(KernelError) {
+    public borrowing func send(_ signal: Signal) throws(KernelError) {
         guard let descriptor else { return try signal.send(to: id) }
         if kernel_pidfd_send_signal(descriptor, signal.number) != 0 { throw KernelError("kill(\(id), \(signal.number))") }
     }
 }
 
 /// The sockets that another process has open, as `/proc` tells it.
-package struct ProcessSockets {
+public struct ProcessSockets {
     /// Nil where the process cannot be looked into.
     private let inodes: Set<UInt64>?
 
-    package init(of id: Int32) {
+    public init(of id: Int32) {
         guard let folder = opendir("/proc/\(id)/fd") else {
             inodes = nil
             return
@@ -48,7 +48,7 @@ package struct ProcessSockets {
     }
 
     /// Whether the process may have this socket open.
-    package func mayHold(_ inode: UInt64?) -> Bool {
+    public func mayHold(_ inode: UInt64?) -> Bool {
         guard let inodes, let inode else { return true }
         return inodes.contains(inode)
     }

@@ -3,13 +3,13 @@ import Glibc
 
 /// What `ps` shows of this process: written over the arguments and the environment that the kernel
 /// placed behind them (`processes.md`, section 3.1).
-@LoopActor package final class ProcessTitle {
+@LoopActor public final class ProcessTitle {
     /// The arguments as they were at the start.
-    package let arguments: [String]
+    public let arguments: [String]
     private let area: UnsafeMutableRawBufferPointer
 
     /// Moves the environment away, so that its place can be written over. Once, before the first title.
-    package init() {
+    public init() {
         arguments = CommandLine.arguments
         let argv = CommandLine.unsafeArgv
         let start = argv[0]!
@@ -30,7 +30,7 @@ import Glibc
         area = UnsafeMutableRawBufferPointer(start: start, count: end - start)
     }
 
-    package func set(_ title: String) {
+    public func set(_ title: String) {
         area.initializeMemory(as: UInt8.self, repeating: 0)
         area.copyBytes(from: title.utf8.prefix(area.count - 1))
     }

@@ -2,10 +2,10 @@ import CKernel
 import Glibc
 
 /// A signal that master or workers act on.
-package enum Signal: Sendable, CaseIterable {
+public enum Signal: Sendable, CaseIterable {
     case hangUp, interrupt, quit, kill, terminate, user1, user2, windowChanged, childExited, ioPossible, alarm
 
-    package var number: Int32 {
+    public var number: Int32 {
         switch self {
         case .hangUp: SIGHUP
         case .interrupt: SIGINT
@@ -22,7 +22,7 @@ package enum Signal: Sendable, CaseIterable {
     }
 
     /// As log lines name it: `SIGHUP`.
-    package var name: String {
+    public var name: String {
         switch self {
         case .hangUp: "SIGHUP"
         case .interrupt: "SIGINT"
@@ -38,19 +38,19 @@ package enum Signal: Sendable, CaseIterable {
         }
     }
 
-    package func send(to process: Int32) throws(KernelError) {
+    public func send(to process: Int32) throws(KernelError) {
         if Glibc.kill(process, number) != 0 { throw KernelError("kill(\(process), \(number))") }
     }
 }
 
 /// A signal that came, and from whom: 0 where the kernel sent it.
-package struct ReceivedSignal: Sendable {
-    package let signal: Signal
-    package let sender: Int32
+public struct ReceivedSignal: Sendable {
+    public let signal: Signal
+    public let sender: Int32
     /// Whether a process has sent it, if only one of another namespace, that has no number here.
-    package let isFromProcess: Bool
+    public let isFromProcess: Bool
 
-    package init(signal: Signal, sender: Int32, isFromProcess: Bool) {
+    public init(signal: Signal, sender: Int32, isFromProcess: Bool) {
         self.signal = signal
         self.sender = sender
         self.isFromProcess = isFromProcess
@@ -58,11 +58,11 @@ package struct ReceivedSignal: Sendable {
 }
 
 /// Signals as something to read, in the loop, like everything else.
-@LoopActor package final class SignalReader {
-    package let source: EventSource
+@LoopActor public final class SignalReader {
+    public let source: EventSource
 
     /// Blocks the signals and queues them for reading: those that wait already, too.
-    package init() throws(KernelError) {
+    public init() throws(KernelError) {
         Self.blockAll()
         var set = Self.mask
         let descriptor = try retrying("signalfd()") {
@@ -79,21 +79,21 @@ package struct ReceivedSignal: Sendable {
     }
 
     /// From now on signals wait until a reader takes them, also in processes forked from here.
-    package static func blockAll() {
+    public static func blockAll() {
         var set = mask
         sigprocmask(SIG_BLOCK, &set, nil)
         _ = Glibc.signal(SIGPIPE, SIG_IGN)
     }
 
     /// What a program started from here must do first: signals reach it as they reach any other.
-    package static func unblockAll() {
+    public static func unblockAll() {
         var set = mask
         sigprocmask(SIG_UNBLOCK, &set, nil)
         _ = Glibc.signal(SIGPIPE, SIG_DFL)
     }
 
     /// Takes the next signal, or nil where none waits.
-    package func next() -> ReceivedSignal? {
+    public func next() -> ReceivedSignal? {
         var record = signalfd_siginfo()
         while read(source.number, &record, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
             if let signal = Signal.allCases.first(where: { UInt32($0.number) == record.ssi_signo }) {

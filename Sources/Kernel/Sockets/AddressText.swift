@@ -1,8 +1,8 @@
 /// An address as directives write it: `host:port`, `[::1]:port`, `unix:/path`, and what may follow it
 /// (`mail-directives.md`, sections 3 and 4).
-package struct AddressText {
+public struct AddressText {
     /// What a directive lets stand in its address.
-    package enum Form: Sendable {
+    public enum Form: Sendable {
         /// Where to listen: one port or a range of them, the host being optional.
         case listen
         /// Whom to connect to.
@@ -11,7 +11,7 @@ package struct AddressText {
         case url
     }
 
-    package enum Host: Sendable, Equatable {
+    public enum Host: Sendable, Equatable {
         case everywhere
         /// An address whose port is yet to be filled in.
         case literal(SocketAddress)
@@ -19,22 +19,22 @@ package struct AddressText {
         case path(String)
     }
 
-    package let host: Host
+    public let host: Host
     /// The host as it was written, an IPv6 one in its brackets; empty for a socket in the file system.
-    package private(set) var hostText: [UInt8] = []
+    public private(set) var hostText: [UInt8] = []
     /// The host as a certificate names it. A socket in the file system is on this machine.
-    package var hostName: String {
+    public var hostName: String {
         if case .path = host { return "localhost" }
         let isBracketed = hostText.first == openingBracket
         return String(decoding: isBracketed ? hostText.dropFirst().dropLast() : hostText[...], as: UTF8.self)
     }
     /// Nil where none is given.
-    package private(set) var ports: ClosedRange<UInt16>?
+    public private(set) var ports: ClosedRange<UInt16>?
     /// What follows the address, from its `/` or `?` on; empty where nothing does.
-    package private(set) var uri: [UInt8] = []
+    public private(set) var uri: [UInt8] = []
 
     /// Each address once, with each port: what a literal says, or all that a name stands for.
-    package func addresses(defaultPort: UInt16 = 0) throws(AddressFault) -> [SocketAddress] {
+    public func addresses(defaultPort: UInt16 = 0) throws(AddressFault) -> [SocketAddress] {
         let ports = ports ?? defaultPort...defaultPort
         switch host {
         case .everywhere: return ports.map { .ipv4(0, port: $0) }
@@ -48,14 +48,14 @@ package struct AddressText {
     }
 
     /// The address that is used where there may be but one.
-    package func first(defaultPort: UInt16 = 0) throws(AddressFault) -> SocketAddress {
+    public func first(defaultPort: UInt16 = 0) throws(AddressFault) -> SocketAddress {
         guard let first = try addresses(defaultPort: defaultPort).first else { throw .hostNotFound }
         return first
     }
 }
 
 /// What is wrong with an address, in nginx's words. Directives say where.
-package enum AddressFault: String, Error {
+public enum AddressFault: String, Error {
     case noPath = "no path in the unix domain socket"
     case pathTooLong = "too long path in the unix domain socket"
     case noHost = "no host"
@@ -71,7 +71,7 @@ package enum AddressFault: String, Error {
 // MARK: Reading
 
 extension AddressText {
-    package init(_ text: [UInt8], as form: Form) throws(AddressFault) {
+    public init(_ text: [UInt8], as form: Form) throws(AddressFault) {
         if text.starts(with: "unix:".utf8) {
             self = try Self.unix(Array(text.dropFirst(5)), form)
             return
@@ -160,7 +160,7 @@ private let colon: UInt8 = 0x3a, dash: UInt8 = 0x2d, slash: UInt8 = 0x2f, questi
 private let openingBracket: UInt8 = 0x5b, closingBracket: UInt8 = 0x5d
 
 extension SocketAddress {
-    package func with(port: UInt16) -> SocketAddress {
+    public func with(port: UInt16) -> SocketAddress {
         switch self {
         case .ipv4(let address, _): .ipv4(address, port: port)
         case .ipv6(let high, let low, _): .ipv6(high, low, port: port)

@@ -2,11 +2,11 @@ import CKernel
 import Glibc
 
 /// A socket that datagrams leave by, all to one address. It never waits.
-package struct DatagramSocket: ~Copyable, Sendable {
+public struct DatagramSocket: ~Copyable, Sendable {
     private let descriptor: FileDescriptor
 
     /// Makes the socket. Nothing is sent yet, but an address in the file system must have a socket behind it.
-    package static func connect(to address: SocketAddress) throws(KernelError) -> DatagramSocket {
+    public static func connect(to address: SocketAddress) throws(KernelError) -> DatagramSocket {
         DatagramSocket(descriptor: try makeDescriptor(to: address))
     }
 
@@ -18,7 +18,7 @@ package struct DatagramSocket: ~Copyable, Sendable {
     }
 
     /// Sends one datagram, or says that there is no room for it now.
-    package borrowing func send(_ datagram: [UInt8]) -> Transfer {
+    public borrowing func send(_ datagram: [UInt8]) -> Transfer {
         while true {
             let count = datagram.withUnsafeBytes { Glibc.send(descriptor.number, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
             if count >= 0 { return .moved(count) }
@@ -34,7 +34,7 @@ package struct DatagramSocket: ~Copyable, Sendable {
 extension EventSource {
     /// A socket that sends datagrams to one address and takes them from nobody else. This side's port is one
     /// that the kernel draws at random.
-    package static func datagrams(to address: SocketAddress) throws(KernelError) -> EventSource {
+    public static func datagrams(to address: SocketAddress) throws(KernelError) -> EventSource {
         EventSource(try DatagramSocket.makeDescriptor(to: address), isStream: false)
     }
 }

@@ -2,10 +2,10 @@ import CKernel
 import Glibc
 
 /// Why a descriptor that another process has left open is no listener, as the log says it.
-package struct InheritedSocketFault: Error, Equatable {
-    package let message: String
+public struct InheritedSocketFault: Error, Equatable {
+    public let message: String
     /// The errno, where a call has failed.
-    package let reason: String?
+    public let reason: String?
 
     private init(_ message: String, reason: String? = nil) {
         self.message = message
@@ -30,7 +30,7 @@ extension ListeningSocket {
     /// Takes over a socket that another process has bound and left open. Whoever left it may not have
     /// cared how it behaves: from here on it does not block and is closed by an exec, and connections do
     /// not hold back small pieces. A descriptor that is refused stays open: it is not known whose it is.
-    package static func adopt(_ number: CInt) throws(InheritedSocketFault) -> ListeningSocket {
+    public static func adopt(_ number: CInt) throws(InheritedSocketFault) -> ListeningSocket {
         let address = try boundAddress(of: number)
         guard try isStream(number, at: address) else { throw .notStream(number) }
         let flags = kernel_fcntl(number, F_GETFL, 0)
@@ -66,7 +66,7 @@ extension ListeningSocket {
 extension FileDescriptor {
     /// Gives the descriptor away to the program that this process is about to become.
     /// - Returns: its number there.
-    package consuming func surviveExec() -> CInt {
+    public consuming func surviveExec() -> CInt {
         let number = release()
         _ = kernel_fcntl(number, F_SETFD, 0)
         return number

@@ -2,15 +2,15 @@ import CKernel
 import Glibc
 
 /// A socket that waits for connections. It outlives workers and reloads; the master owns it.
-package struct ListeningSocket: ~Copyable, Sendable {
-    package let descriptor: FileDescriptor
-    package let address: SocketAddress
+public struct ListeningSocket: ~Copyable, Sendable {
+    public let descriptor: FileDescriptor
+    public let address: SocketAddress
 
     /// Makes a socket, binds it and lets it listen (`processes.md`, section 6.1).
     /// - Parameters:
     ///   - sharesPort: whether other sockets, which have been told so too, are bound to the same port.
     ///   - listens: false where somebody else is to say when, or a configuration is only being tried out.
-    package static func bind(
+    public static func bind(
         _ address: SocketAddress, _ options: Options = Options(), sharesPort: Bool = false, listens: Bool = true
     ) throws(KernelError) -> ListeningSocket {
         let socket = ListeningSocket(descriptor: try open(address, isMultipath: options.isMultipath), address: address)
@@ -42,23 +42,23 @@ package struct ListeningSocket: ~Copyable, Sendable {
     private static let multipathTCP: CInt = 262
 
     /// Whether connections may have several paths: where it was asked for and the kernel can do it.
-    package var isMultipath: Bool { option(SO_PROTOCOL) == Self.multipathTCP }
+    public var isMultipath: Bool { option(SO_PROTOCOL) == Self.multipathTCP }
     /// Whether a socket for all IPv6 addresses takes no IPv4 clients.
-    package var isIPv6Only: Bool { option(IPV6_V6ONLY, of: CInt(IPPROTO_IPV6)) != 0 }
-    package var isListening: Bool { option(SO_ACCEPTCONN) != 0 }
+    public var isIPv6Only: Bool { option(IPV6_V6ONLY, of: CInt(IPPROTO_IPV6)) != 0 }
+    public var isListening: Bool { option(SO_ACCEPTCONN) != 0 }
     /// The number by which `/proc` lists the socket; nil where the system does not say.
-    package var inode: UInt64? {
+    public var inode: UInt64? {
         var status = stat()
         return fstat(descriptor.number, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
     /// Lets other sockets have the same port that are told so too, and belong to the same user.
-    package borrowing func sharePort() throws(KernelError) {
+    public borrowing func sharePort() throws(KernelError) {
         if !address.isUnix { try set(SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT") }
     }
 
     /// Sets how many connections may wait; also on a socket that listens already.
-    package borrowing func listen(backlog: Int) throws(KernelError) {
+    public borrowing func listen(backlog: Int) throws(KernelError) {
         _ = try retrying("listen() to \(address), backlog \(backlog)") {
             Glibc.listen(descriptor.number, CInt(clamping: backlog))
         }
@@ -78,7 +78,7 @@ package struct ListeningSocket: ~Copyable, Sendable {
 extension ListeningSocket {
     /// Whether a socket in the file system is a leftover: nobody listens there any more. A link to one is
     /// not looked behind.
-    package static func isAbandoned(_ path: String) -> Bool {
+    public static func isAbandoned(_ path: String) -> Bool {
         guard Files.isSocket(path) else { return false }
         do throws(KernelError) {
             let descriptor = try open(.unix(path), isMultipath: false)
@@ -116,12 +116,12 @@ extension FileDescriptor {
 }
 
 /// A connection that has just been accepted.
-package struct AcceptedConnection: ~Copyable {
-    package let descriptor: FileDescriptor
-    package let peer: SocketAddress
+public struct AcceptedConnection: ~Copyable {
+    public let descriptor: FileDescriptor
+    public let peer: SocketAddress
 
     /// Hands the connection over to the loop. What has just been accepted has room for what is said to it.
-    @LoopActor package consuming func source() -> EventSource {
+    @LoopActor public consuming func source() -> EventSource {
         let source = EventSource(descriptor, isStream: true)
         source.isWritable = true
         source.reportsWritable = false
@@ -131,7 +131,7 @@ package struct AcceptedConnection: ~Copyable {
 
 extension EventSource {
     /// Takes the next waiting connection, or nil where none waits.
-    package func accept() throws(KernelError) -> AcceptedConnection? {
+    public func accept() throws(KernelError) -> AcceptedConnection? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let flags = CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)

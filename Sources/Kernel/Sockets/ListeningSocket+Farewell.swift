@@ -9,7 +9,7 @@ extension ListeningSocket {
     /// begun go on, and there is an end to those who can still be accepted. In the file system nobody new comes
     /// once the name is gone; there this is only a mark.
     /// - Throws: where the system cannot, as with multipath TCP.
-    package borrowing func turnAwayNewcomers() throws(KernelError) {
+    public borrowing func turnAwayNewcomers() throws(KernelError) {
         // The segment begins with the header of TCP (RFC 9293, section 3.1): what has SYN and not ACK is dropped.
         var program = [
             sock_filter(code: UInt16(BPF_LD | BPF_B | BPF_ABS), jt: 0, jf: 0, k: 13),
@@ -30,7 +30,7 @@ extension ListeningSocket {
 
 extension EventSource {
     /// Whether some process has said of this listening socket that it lets nobody new in.
-    package var turnsAwayNewcomers: Bool {
+    public var turnsAwayNewcomers: Bool {
         var instructionCount: socklen_t = 0
         // Without room for them, only their number is told.
         return getsockopt(number, SOL_SOCKET, SO_ATTACH_FILTER, nil, &instructionCount) == 0 && instructionCount > 0

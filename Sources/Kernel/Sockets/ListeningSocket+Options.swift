@@ -2,23 +2,23 @@ import Glibc
 
 extension ListeningSocket {
     /// What a listening socket is made with and set to. Connections that it accepts inherit most of it.
-    package struct Options: Sendable, Equatable {
+    public struct Options: Sendable, Equatable {
         /// How many connections may wait to be accepted.
-        package var backlog = 511
+        public var backlog = 511
         /// Bytes; nil leaves the system's figure.
-        package var receiveBuffer: Int?
-        package var sendBuffer: Int?
+        public var receiveBuffer: Int?
+        public var sendBuffer: Int?
         /// Nil leaves the socket as the system makes it.
-        package var keepAlive: KeepAlive?
+        public var keepAlive: KeepAlive?
         /// Whether a socket for all IPv6 addresses takes no IPv4 clients.
-        package var isIPv6Only = true
-        package var isMultipath = false
+        public var isIPv6Only = true
+        public var isMultipath = false
 
-        package init() {}
+        public init() {}
     }
 
     /// How the system finds out that the other side has gone silently.
-    package enum KeepAlive: Sendable, Equatable {
+    public enum KeepAlive: Sendable, Equatable {
         case off, on
         /// On, with figures of one's own; nil leaves the system's.
         case after(idle: Duration?, interval: Duration?, count: Int?)
@@ -26,7 +26,7 @@ extension ListeningSocket {
 
     /// Sets what may be set at any time, whether the socket listens yet or not.
     /// - Returns: what the system refuses. The socket serves without it.
-    package borrowing func adjust(to options: Options) -> [KernelError] {
+    public borrowing func adjust(to options: Options) -> [KernelError] {
         var faults: [KernelError] = []
         for row in options.adjustments {
             do throws(KernelError) {

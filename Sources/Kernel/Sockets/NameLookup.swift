@@ -2,9 +2,9 @@ import CKernel
 import Glibc
 
 /// Host names as the system resolves them. It blocks, so it is for start and reload alone.
-package enum NameLookup {
+public enum NameLookup {
     /// All addresses of a host, in the system's order, each once; none where there is no such host.
-    package static func addresses(of host: String, port: UInt16) -> [SocketAddress] {
+    public static func addresses(of host: String, port: UInt16) -> [SocketAddress] {
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
         // With AI_ADDRCONFIG a machine whose only IPv6 address is ::1 would not be told of it.
@@ -24,7 +24,7 @@ package enum NameLookup {
     }
 
     /// Whether the file has the name in which a system looks first.
-    package static func isInHostsFile(_ host: String, path: String = "/etc/hosts") -> Bool {
+    public static func isInHostsFile(_ host: String, path: String = "/etc/hosts") -> Bool {
         guard let bytes = try? Files.start(of: path, byteCount: 1 << 20) else { return false }
         let wanted = host.lowercased()
         return bytes.split(separator: UInt8(ascii: "\n")).contains { line in
@@ -46,7 +46,7 @@ package enum NameLookup {
     }
 
     /// The machine's name, in lower case.
-    package static var hostName: String {
+    public static var hostName: String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
         return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased()

@@ -2,18 +2,18 @@ import CKernel
 import Glibc
 
 /// A socket to which one says how one is: that of a service manager (`sd_notify(3)`).
-package struct NotificationSocket: Sendable, Equatable {
+public struct NotificationSocket: Sendable, Equatable {
     private let name: [UInt8]
 
     /// - Parameter name: a path, or a name without a file behind `@`.
-    package init?(_ name: String) {
+    public init?(_ name: String) {
         self.name = Array(name.utf8)
         guard name.hasPrefix("/") || name.hasPrefix("@"), 2...SocketAddress.maximumPathLength ~= self.name.count else { return nil }
     }
 
     /// Sends one datagram, from a socket of its own: nobody else gets to hold it.
     /// - Throws: `KernelError.wouldBlock` as its number where the receiver has to read first.
-    package func send(_ text: String) throws(KernelError) {
+    public func send(_ text: String) throws(KernelError) {
         let type = CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(AF_UNIX, type, 0) })
         let (bytes, flags) = (Array(text.utf8), CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))

@@ -3,19 +3,19 @@ import Glibc
 
 /// A pipe by which the kernel hands bytes on from one stream to another without copying them. Who uses one has the
 /// process ignore SIGPIPE, which no flag of the call could keep away.
-@LoopActor package final class Pipe {
+@LoopActor public final class Pipe {
     /// How much of it is filled at once.
-    package nonisolated static let byteCount = 256 * 1024
+    public nonisolated static let byteCount = 256 * 1024
     /// How many descriptors it takes.
-    package nonisolated static let descriptorCount = 2
+    public nonisolated static let descriptorCount = 2
     /// What it is asked to hold. It counts in packets, and those from a network are small.
     private static let capacity: CInt = 1 << 20
 
     private let exit, entrance: FileDescriptor
     /// How many bytes are in it.
-    package private(set) var count = 0
+    public private(set) var count = 0
 
-    package init() throws(KernelError) {
+    public init() throws(KernelError) {
         var numbers: (CInt, CInt) = (-1, -1)
         _ = try retrying("pipe2()") {
             withUnsafeMutableBytes(of: &numbers) { kernel_pipe($0.baseAddress!.assumingMemoryBound(to: CInt.self)) }
@@ -28,7 +28,7 @@ import Glibc
     /// Takes in what has come on a stream. It must be empty: otherwise nobody would know which of both held it up.
     /// A fault has the name by which it is known where bytes are copied, since it is the stream's.
     /// - Returns: nil where the kernel does not do this: a sandbox may forbid the call, or the stream be of no kind for it.
-    package func fill(from source: EventSource) -> Transfer? {
+    public func fill(from source: EventSource) -> Transfer? {
         while true {
             let moved = kernel_splice(source.number, entrance.number, Self.byteCount)
             if moved > 0 {
@@ -48,7 +48,7 @@ import Glibc
     }
 
     /// Sends on as much as a stream takes. That it takes less does not mean that it is full.
-    package func drain(into source: EventSource) -> Transfer {
+    public func drain(into source: EventSource) -> Transfer {
         while true {
             let moved = kernel_splice(exit.number, source.number, count)
             if moved >= 0 {

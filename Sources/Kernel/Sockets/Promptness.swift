@@ -20,7 +20,7 @@ extension FileDescriptor {
 
 extension EventSource {
     /// Whether the kernel sends by the clock what is written, as much at a time as it takes the path to carry.
-    package var isPaced: Bool { CongestionControl(of: number)?.isPaced ?? false }
+    public var isPaced: Bool { CongestionControl(of: number)?.isPaced ?? false }
 }
 
 /// How the kernel shares out a path's capacity among connections: `TCP_CONGESTION` in tcp(7).

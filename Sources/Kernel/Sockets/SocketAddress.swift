@@ -2,7 +2,7 @@ import CKernel
 import Glibc
 
 /// Where a socket is bound or connected to: an IPv4 or IPv6 address with a port, or a path.
-package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
+public enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// Address and port in the order that people write them, not the network's.
     case ipv4(UInt32, port: UInt16)
     /// The two halves of the address, high one first.
@@ -11,10 +11,10 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     case unix(String)
 
     /// The longest path that a socket address holds, its final NUL left out.
-    package static let maximumPathLength = 107
+    public static let maximumPathLength = 107
 
     /// Reads an IPv4 or IPv6 literal without brackets.
-    package init?(literal: String, port: UInt16) {
+    public init?(literal: String, port: UInt16) {
         var four = in_addr()
         var six = in6_addr()
         if inet_pton(AF_INET, literal, &four) == 1 {
@@ -34,17 +34,17 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    package var port: UInt16 {
+    public var port: UInt16 {
         switch self {
         case .ipv4(_, let port), .ipv6(_, _, let port): port
         case .unix: 0
         }
     }
 
-    package var isUnix: Bool { if case .unix = self { true } else { false } }
+    public var isUnix: Bool { if case .unix = self { true } else { false } }
 
     /// Whether this is the address that stands for all of the machine's.
-    package var isWildcard: Bool {
+    public var isWildcard: Bool {
         switch self {
         case .ipv4(let address, _): address == 0
         case .ipv6(let high, let low, _): high == 0 && low == 0
@@ -53,7 +53,7 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Whether it leads to this machine by any of the addresses that are for that alone.
-    package var isLoopback: Bool {
+    public var isLoopback: Bool {
         switch unmapped {
         case .ipv4(let address, _): address >> 24 == 127
         case .ipv6(let high, let low, _): high == 0 && low == 1
@@ -62,7 +62,7 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The address that stands for all of the machine's, with the same port; a path has none and stays.
-    package var wildcard: SocketAddress {
+    public var wildcard: SocketAddress {
         switch self {
         case .ipv4(_, let port): .ipv4(0, port: port)
         case .ipv6(_, _, let port): .ipv6(0, 0, port: port)
@@ -72,12 +72,12 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether sockets at both can be bound only if they agree to share the port: it is the same address, or
     /// one of them covers the other.
-    package func overlaps(_ other: SocketAddress) -> Bool {
+    public func overlaps(_ other: SocketAddress) -> Bool {
         self == other || !isUnix && wildcard == other.wildcard && (isWildcard || other.isWildcard)
     }
 
     /// An IPv4 client of an IPv6 socket, as the IPv4 client that it is.
-    package var unmapped: SocketAddress {
+    public var unmapped: SocketAddress {
         if case .ipv6(0, let low, let port) = self, low >> 32 == 0xffff {
             .ipv4(UInt32(truncatingIfNeeded: low), port: port)
         } else {
@@ -86,7 +86,7 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The bytes of the address, in the order that people write them; none for a path.
-    package var octets: [UInt8] {
+    public var octets: [UInt8] {
         switch self {
         case .ipv4(let address, _): Self.octets(address)
         case .ipv6(let high, let low, _): Self.octets(high) + Self.octets(low)
@@ -99,7 +99,7 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The address alone: `127.0.0.1`, `::1` without brackets, `unix:` or `unix:/path`.
-    package var host: String {
+    public var host: String {
         switch self {
         case .ipv4(let address, _): Self.text(address)
         case .ipv6(let high, let low, _): Self.text(high, low)
@@ -108,7 +108,7 @@ package enum SocketAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// As logs and messages show it: `127.0.0.1:110`, `[::1]:110`, `unix:/path`.
-    package var description: String {
+    public var description: String {
         switch self {
         case .ipv4(let address, let port): Self.text(address, port: port)
         case .ipv6(_, _, let port): "[\(host)]:\(port)"

@@ -2,7 +2,7 @@ import CKernel
 import Glibc
 
 /// What became of a read or a write. A full or closed socket is an answer, not an error.
-package enum Transfer: Sendable, Equatable {
+public enum Transfer: Sendable, Equatable {
     case moved(Int)
     /// Nothing now; the loop says when to try again.
     case wouldBlock
@@ -15,7 +15,7 @@ extension EventSource {
     /// Begins a connection. It is made, or has failed, when the source becomes writable.
     /// - Parameter peerSpeaksFirst: whether nothing will be said before the other side has. Then it is soon enough
     ///   to hear with its first words that there is a connection.
-    package static func connect(to address: SocketAddress, peerSpeaksFirst: Bool = false) throws(KernelError) -> EventSource {
+    public static func connect(to address: SocketAddress, peerSpeaksFirst: Bool = false) throws(KernelError) -> EventSource {
         let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue) | CInt(SOCK_CLOEXEC.rawValue)
         let descriptor = FileDescriptor(owning: try retrying("socket()") { socket(address.family, type, 0) })
         try descriptor.sendAtOnce(at: address)
@@ -27,7 +27,7 @@ extension EventSource {
     }
 
     /// Why a connection that became writable is none, or nil where it is one.
-    package func connectFault() -> KernelError? {
+    public func connectFault() -> KernelError? {
         // One that has failed has hung up, too, which spares all others the question.
         guard hasHungUp else { return nil }
         var number: CInt = 0
@@ -37,12 +37,12 @@ extension EventSource {
     }
 
     /// This side's address of a connection.
-    package var localAddress: SocketAddress? {
+    public var localAddress: SocketAddress? {
         SocketAddress.ask { getsockname(number, $0, $1) }
     }
 
     /// Reads what is there, up to the span's size.
-    package func receive(into span: inout MutableRawSpan) -> Transfer {
+    public func receive(into span: inout MutableRawSpan) -> Transfer {
         span.withUnsafeMutableBytes { receive(into: $0) }
     }
 
@@ -62,7 +62,7 @@ extension EventSource {
     /// Has the loop report a connection only when so many bytes have come, or its end, or there is no room for more. With
     /// 1 it is taken to be readable at once, since what came meanwhile has been passed over. Where the kernel knows no such
     /// thing, whatever comes is reported.
-    package func reportReadable(from byteCount: Int) {
+    public func reportReadable(from byteCount: Int) {
         var value = CInt(clamping: byteCount)
         _ = setsockopt(number, SOL_SOCKET, SO_RCVLOWAT, &value, socklen_t(MemoryLayout<CInt>.size))
         if byteCount <= 1 { isReadable = true }
@@ -90,7 +90,7 @@ extension EventSource {
 
     /// Writes as much as the kernel takes.
     /// - Parameter hasMore: whether more is written right behind, or the sending ended, with which the last of it may go.
-    package func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
+    public func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
         bytes.withUnsafeBytes { send($0, flags: hasMore ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL) }
     }
 
@@ -113,7 +113,7 @@ extension EventSource {
     }
 
     /// Ends this side's sending; what is in flight is still delivered, and the other side may go on.
-    package func endSending() {
+    public func endSending() {
         _ = shutdown(number, CInt(SHUT_WR))
     }
 }

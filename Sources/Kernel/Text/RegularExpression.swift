@@ -2,16 +2,16 @@ import Glibc
 
 /// A POSIX extended regular expression. What it is compared with may be a stranger's: the time that takes
 /// grows with the text's length and no faster, because back references, which would end that, are refused.
-package final class RegularExpression: @unchecked Sendable {
-    package struct Fault: Error, Equatable {
-        package let text: String
+public final class RegularExpression: @unchecked Sendable {
+    public struct Fault: Error, Equatable {
+        public let text: String
 
-        package init(text: String) { self.text = text }
+        public init(text: String) { self.text = text }
     }
 
     private var compiled = regex_t()
 
-    package init(_ pattern: String) throws(Fault) {
+    public init(_ pattern: String) throws(Fault) {
         if let escape = Self.firstUnknownEscape(in: pattern) { throw Fault(text: "\"\\\(escape)\" is not supported") }
         let status = regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB)
         guard status == 0 else {
@@ -24,7 +24,7 @@ package final class RegularExpression: @unchecked Sendable {
     deinit { regfree(&compiled) }
 
     /// Whether the expression is found anywhere in the text.
-    package func matches(_ text: String) -> Bool { regexec(&compiled, text, 0, nil, 0) == 0 }
+    public func matches(_ text: String) -> Bool { regexec(&compiled, text, 0, nil, 0) == 0 }
 
     /// Letters that mean something behind a backslash. Of any other letter or digit somebody expects what
     /// Perl makes of it, and the library would take it as itself, or as a back reference.

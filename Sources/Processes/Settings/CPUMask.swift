@@ -2,7 +2,7 @@ import Configuration
 import Kernel
 
 /// Which processors a worker may run on.
-package enum CPUMask: Sendable, Equatable {
+public enum CPUMask: Sendable, Equatable {
     /// Exactly these, processor 0 first.
     case processors([Bool])
     /// One of these for each worker in turn; nil: one of all.

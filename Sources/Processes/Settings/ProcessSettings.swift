@@ -1,45 +1,45 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// Who runs, as whom, and within which limits: the directives of the file itself.
-package struct ProcessSettings: SettingsGroup {
+public struct ProcessSettings: SettingsGroup {
     /// How many workers there may be; nginx has as many places for all generations of them.
-    package static let maximumWorkers = 1024
+    public static let maximumWorkers = 1024
 
-    @Setting package var daemon = true
-    @Setting package var masterProcess = true
-    @Setting package var workerProcesses = 1
+    @Setting public var daemon = true
+    @Setting public var masterProcess = true
+    @Setting public var workerProcesses = 1
     /// Whom workers run as. Nil where the master is not root: they run as it does.
-    @Setting package var user: UserAccount?
-    @Setting package var pidFile = PIDFilePlace.standard
-    @Setting package var workingDirectory: String?
+    @Setting public var user: UserAccount?
+    @Setting public var pidFile = PIDFilePlace.standard
+    @Setting public var workingDirectory: String?
     /// How long sessions may last once a worker is to leave; nil: as long as they like.
-    @Setting package var workerShutdownTimeout: Duration?
-    @Setting package var workerRlimitNofile: Int?
-    @Setting package var workerRlimitCore: Int?
-    @Setting package var workerPriority = 0
-    @Setting package var workerCPUAffinity: [CPUMask] = []
+    @Setting public var workerShutdownTimeout: Duration?
+    @Setting public var workerRlimitNofile: Int?
+    @Setting public var workerRlimitCore: Int?
+    @Setting public var workerPriority = 0
+    @Setting public var workerCPUAffinity: [CPUMask] = []
     /// What workers keep of the environment beside `TZ`, each `NAME` or `NAME=VALUE`.
-    @Setting package var environment: [String] = []
-    @Setting package var debugPoints: DebugPoint?
-    @Setting package var timerResolution = Duration.zero
-    @Setting package var inheritsTLSObjects = true
-    @Setting package var lockFile: String?
-    @Setting package var usesPCREJIT = false
-    @Setting package var threadPools: [ThreadPool] = []
+    @Setting public var environment: [String] = []
+    @Setting public var debugPoints: DebugPoint?
+    @Setting public var timerResolution = Duration.zero
+    @Setting public var inheritsTLSObjects = true
+    @Setting public var lockFile: String?
+    @Setting public var usesPCREJIT = false
+    @Setting public var threadPools: [ThreadPool] = []
 
     /// What is kept of the environment, in the form of `env`: the time zone always.
     var keptVariables: [String] { ["TZ"] + environment }
 
     /// Where the master's number is written.
-    package enum PIDFilePlace: Sendable, Equatable {
+    public enum PIDFilePlace: Sendable, Equatable {
         /// Where the call, or the program, has it.
         case standard
         case nowhere
         case at(String)
 
         /// The path, nil where there is to be no file.
-        package func path(orDefault standard: String) -> String? {
+        public func path(orDefault standard: String) -> String? {
             switch self {
             case .standard: standard
             case .nowhere: nil
@@ -49,11 +49,11 @@ package struct ProcessSettings: SettingsGroup {
     }
 
     /// What happens when a worker finds itself in a state that cannot be.
-    package enum DebugPoint: Sendable { case abort, stop }
+    public enum DebugPoint: Sendable { case abort, stop }
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .flag("daemon", in: [.main], sets: \.$daemon),
         .flag("master_process", in: [.main], sets: \.$masterProcess),
         .custom(
@@ -117,7 +117,7 @@ package struct ProcessSettings: SettingsGroup {
             handler: { (_, _) throws(DirectiveFault) in throw .directive("is not supported") }),
     ]
 
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         if user == nil && OwnProcess.effectiveUser == 0 { user = try Self.nobody() }
     }
 }
@@ -177,8 +177,8 @@ extension ProcessSettings {
 
 /// A pool of threads, which nothing in a mail proxy needs. Parameters that nobody knows are none of our
 /// business, as in nginx.
-package struct ThreadPool: Sendable, Equatable {
-    package let name: String
+public struct ThreadPool: Sendable, Equatable {
+    public let name: String
 
     init(_ words: [Word]) throws(DirectiveFault) {
         name = words.first?.text ?? ""

@@ -1,11 +1,11 @@
-package import Configuration
+public import Configuration
 import Protocols
 import Proxy
 import TLS
 import Telemetry
 
 /// Everything that a configuration of ours may say, in the order in which nginx judges it.
-package let martletSchema = Schema(groups: settingsGroups, passedOver: nginxWords)
+public let martletSchema = Schema(groups: settingsGroups, passedOver: nginxWords)
 
 private let settingsGroups: [any SettingsGroup.Type] =
     [

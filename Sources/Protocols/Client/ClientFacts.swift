@@ -1,21 +1,21 @@
 /// What an upstream may be told of a client, by PROXY header, `XCLIENT` or `ID`.
-package struct ClientFacts: Sendable, Equatable {
+public struct ClientFacts: Sendable, Equatable {
     /// Where the client is; nil where it comes through the file system.
-    package var source: Endpoint?
+    public var source: Endpoint?
     /// Where it has connected to; nil also where nobody is to be told.
-    package var destination: Endpoint?
+    public var destination: Endpoint?
     /// Its host name, or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`.
-    package var hostName: [UInt8]
+    public var hostName: [UInt8]
     /// Nil where the client speaks none, or nobody is to be told.
-    package var tls: ClientTLS?
+    public var tls: ClientTLS?
     /// How many proxies the session may still go through, this one not counted.
-    package var hopsLeft = ClientClaim.hopsAtFirst - 1
+    public var hopsLeft = ClientClaim.hopsAtFirst - 1
     /// By what name the first proxy knows the session.
-    package var session: [UInt8]?
+    public var session: [UInt8]?
     /// What proxies before us have said of the client, for whoever understands it.
-    package var forwarded: [ClientField] = []
+    public var forwarded: [ClientField] = []
 
-    package init(
+    public init(
         source: Endpoint?, destination: Endpoint? = nil, hostName: [UInt8] = Array("[UNAVAILABLE]".utf8), tls: ClientTLS? = nil
     ) {
         self.source = source
@@ -25,7 +25,7 @@ package struct ClientFacts: Sendable, Equatable {
     }
 
     /// For an upstream that is told nothing.
-    package static let untold = ClientFacts(source: nil)
+    public static let untold = ClientFacts(source: nil)
 
     /// All that is forwarded without a meaning of its own, the client's TLS included.
     var forwardedFields: [ClientField] {
@@ -39,31 +39,31 @@ package struct ClientFacts: Sendable, Equatable {
 }
 
 /// Something that is said of a client, or that it says of itself.
-package struct ClientField: Sendable, Equatable {
-    package let name: [UInt8]
-    package let value: [UInt8]
+public struct ClientField: Sendable, Equatable {
+    public let name: [UInt8]
+    public let value: [UInt8]
 
-    package init(name: [UInt8], value: [UInt8]) {
+    public init(name: [UInt8], value: [UInt8]) {
         self.name = name
         self.value = value
     }
 }
 
 /// What a proxy before us says of its client, by `XCLIENT` or `ID`. It is obeyed where the proxy is trusted.
-package struct ClientClaim: Sendable, Equatable {
+public struct ClientClaim: Sendable, Equatable {
     /// Through how many proxies a session may go: as many as Dovecot allows.
-    package static let hopsAtFirst = 5
+    public static let hopsAtFirst = 5
 
-    package var address: InternetAddress?
-    package var port: UInt16?
-    package var destination: InternetAddress?
-    package var destinationPort: UInt16?
+    public var address: InternetAddress?
+    public var port: UInt16?
+    public var destination: InternetAddress?
+    public var destinationPort: UInt16?
     /// Letters, digits, dots and hyphens; or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`.
-    package var hostName: [UInt8]?
+    public var hostName: [UInt8]?
     /// How many proxies the session may still go through, this one counted. At one it goes to no other.
-    package var hopsLeft: Int?
-    package var session: [UInt8]?
-    package var forwarded: [ClientField] = []
+    public var hopsLeft: Int?
+    public var session: [UInt8]?
+    public var forwarded: [ClientField] = []
 
-    package init() {}
+    public init() {}
 }

@@ -1,31 +1,31 @@
 /// The TLS that a client speaks, with us or with a balancer before us. What is nil is not known.
-package struct ClientTLS: Sendable, Equatable {
+public struct ClientTLS: Sendable, Equatable {
     /// `TLSv1.3`.
-    package var protocolVersion: [UInt8]?
-    package var cipher: [UInt8]?
+    public var protocolVersion: [UInt8]?
+    public var cipher: [UInt8]?
     /// The host that the client believes to talk to.
-    package var serverName: [UInt8]?
+    public var serverName: [UInt8]?
     /// The protocol that both have agreed upon.
-    package var applicationProtocol: [UInt8]?
+    public var applicationProtocol: [UInt8]?
     /// Whether the client has shown a certificate, and that on this connection or on an earlier one of its
     /// TLS session.
-    package var certificate: Certificate?
+    public var certificate: Certificate?
     /// Zero where the certificate is good, else OpenSSL's number for the fault; 1 where there is none.
-    package var verification: UInt32 = 1
+    public var verification: UInt32 = 1
     /// How our own certificate is signed, such as `RSA-SHA256`, and what its key is, such as `RSA2048`.
-    package var signatureAlgorithm: [UInt8]?
-    package var keyAlgorithm: [UInt8]?
+    public var signatureAlgorithm: [UInt8]?
+    public var keyAlgorithm: [UInt8]?
 
-    package struct Certificate: Sendable, Equatable {
+    public struct Certificate: Sendable, Equatable {
         /// Whose it is; the common name of the subject.
-        package var commonName: [UInt8]?
-        package var isOfThisConnection: Bool
+        public var commonName: [UInt8]?
+        public var isOfThisConnection: Bool
 
-        package init(commonName: [UInt8]? = nil, isOfThisConnection: Bool = true) {
+        public init(commonName: [UInt8]? = nil, isOfThisConnection: Bool = true) {
             self.commonName = commonName
             self.isOfThisConnection = isOfThisConnection
         }
     }
 
-    package init() {}
+    public init() {}
 }

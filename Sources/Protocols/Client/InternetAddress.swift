@@ -1,5 +1,5 @@
 /// An IPv4 or IPv6 address, as one peer tells it of another.
-package enum InternetAddress: Sendable, Hashable {
+public enum InternetAddress: Sendable, Hashable {
     /// The bits in the order that people write them.
     case ipv4(UInt32)
     /// The two halves, high one first.
@@ -7,11 +7,11 @@ package enum InternetAddress: Sendable, Hashable {
 }
 
 /// An address with a port: one end of a connection.
-package struct Endpoint: Sendable, Hashable {
-    package var address: InternetAddress
-    package var port: UInt16
+public struct Endpoint: Sendable, Hashable {
+    public var address: InternetAddress
+    public var port: UInt16
 
-    package init(_ address: InternetAddress, port: UInt16) {
+    public init(_ address: InternetAddress, port: UInt16) {
         self.address = address
         self.port = port
     }
@@ -21,7 +21,7 @@ package struct Endpoint: Sendable, Hashable {
 
 extension InternetAddress {
     /// Reads `192.0.2.1` or `2001:db8::1` (RFC 4291, section 2.2), without brackets and without a zone.
-    package init?(_ text: Span<UInt8>) {
+    public init?(_ text: Span<UInt8>) {
         if let bits = Self.ipv4(in: 0..<text.count, of: text) {
             self = .ipv4(bits)
         } else {
@@ -97,7 +97,7 @@ extension InternetAddress {
 
 extension InternetAddress {
     /// As people write it: `192.0.2.1`, `2001:db8::1`, `::ffff:192.0.2.1`.
-    package var text: [UInt8] {
+    public var text: [UInt8] {
         switch self {
         case .ipv4(let bits): Self.dotted(bits)
         case .ipv6(let high, let low): Array(Self.text(Self.groups(high) + Self.groups(low)).utf8)
@@ -105,11 +105,11 @@ extension InternetAddress {
     }
 
     /// An IPv4 address among IPv6 ones (RFC 4291, section 2.5.5.2).
-    package var mapped: InternetAddress {
+    public var mapped: InternetAddress {
         if case .ipv4(let bits) = self { .ipv6(0, 0xFFFF << 32 | UInt64(bits)) } else { self }
     }
 
-    package var isIPv6: Bool { if case .ipv6 = self { true } else { false } }
+    public var isIPv6: Bool { if case .ipv6 = self { true } else { false } }
 
     private static func dotted(_ bits: UInt32) -> [UInt8] {
         var text: [UInt8] = []

@@ -1,11 +1,11 @@
 /// `XCLIENT`, by which a proxy says who its client is: Postfix's command of SMTP (XCLIENT_README), with what Dovecot
 /// adds to it, and Dovecot's command of POP3.
-package enum XClientAttribute: Int, Sendable, CaseIterable {
+public enum XClientAttribute: Int, Sendable, CaseIterable {
     // In the order in which they are said, as far as nginx says them.
     case address, login, name, port, proto, helo, destinationAddress, destinationPort, hopsLeft, session, forwarded
 
     /// The attribute of this name, in any case of letters.
-    package init?(_ name: Span<UInt8>) {
+    public init?(_ name: Span<UInt8>) {
         for attribute in Self.allCases where name.isKeyword(attribute.word, in: name.indices) {
             self = attribute
             return
@@ -14,7 +14,7 @@ package enum XClientAttribute: Int, Sendable, CaseIterable {
     }
 
     /// What it is called in the command.
-    package var word: String {
+    public var word: String {
         switch self {
         case .address: "ADDR"
         case .login: "LOGIN"
@@ -32,13 +32,13 @@ package enum XClientAttribute: Int, Sendable, CaseIterable {
 }
 
 /// What one command says.
-package struct XClientAttributes: Sendable, Equatable {
-    package enum Fault: Error, Sendable, Equatable { case syntax, unknownAttribute, value }
+public struct XClientAttributes: Sendable, Equatable {
+    public enum Fault: Error, Sendable, Equatable { case syntax, unknownAttribute, value }
 
     /// By attribute; nil where nothing is said of it.
     private var values = [[UInt8]?](repeating: nil, count: XClientAttribute.allCases.count)
 
-    package subscript(_ attribute: XClientAttribute) -> [UInt8]? {
+    public subscript(_ attribute: XClientAttribute) -> [UInt8]? {
         get { said(attribute).flatMap { Self.isUnavailable($0) ? nil : $0 } }
         set { values[attribute.rawValue] = newValue }
     }
@@ -46,13 +46,13 @@ package struct XClientAttributes: Sendable, Equatable {
     /// What is said, were it that nobody knows.
     private func said(_ attribute: XClientAttribute) -> [UInt8]? { values[attribute.rawValue] }
 
-    package init() {}
+    public init() {}
 
     /// Whether this is said, were it that nobody knows.
     func tells(_ attribute: XClientAttribute) -> Bool { said(attribute) != nil }
 
     /// Puts what another command says in the place of what this one does.
-    package mutating func add(_ others: XClientAttributes) {
+    public mutating func add(_ others: XClientAttributes) {
         for (index, value) in others.values.enumerated() where value != nil { values[index] = value }
     }
 
@@ -65,7 +65,7 @@ package struct XClientAttributes: Sendable, Equatable {
 
 extension XClientAttributes {
     /// Reads SMTP's words `NAME=VALUE`, in which values are xtext.
-    package init(smtp words: [[UInt8]], known: [XClientAttribute]) throws(Fault) {
+    public init(smtp words: [[UInt8]], known: [XClientAttribute]) throws(Fault) {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, text) = try Self.split(word)
@@ -76,7 +76,7 @@ extension XClientAttributes {
     }
 
     /// Reads POP3's words, in which values are plain. Dovecot skips what it does not know.
-    package init(pop3 words: [[UInt8]]) throws(Fault) {
+    public init(pop3 words: [[UInt8]]) throws(Fault) {
         if words.isEmpty { throw .syntax }
         for word in words {
             let (name, value) = try Self.split(word)
@@ -90,7 +90,7 @@ extension XClientAttributes {
     }
 
     /// Who the client is by these attributes.
-    package func claim() throws(Fault) -> ClientClaim {
+    public func claim() throws(Fault) -> ClientClaim {
         var claim = ClientClaim()
         claim.address = try address(.address)
         claim.port = try number(.port, atMost: 65535).map { UInt16($0) }
@@ -157,7 +157,7 @@ extension XClientAttributes {
     /// The commands of SMTP that say these attributes, so many as their length asks for. The address is in the last one:
     /// who has said it is a stranger (XCLIENT_README, note 1).
     /// - Parameter value: what is said of an attribute; nil where that is nothing.
-    package static func smtpCommands(
+    public static func smtpCommands(
         of attributes: [XClientAttribute], saying value: (XClientAttribute) -> [UInt8]?
     ) -> [[UInt8]] {
         var commands: [[UInt8]] = []
@@ -182,7 +182,7 @@ extension XClientAttributes {
     }
 
     /// The command of POP3, without its end; nil where the client has no address.
-    package static func pop3Command(_ facts: ClientFacts) -> [UInt8]? {
+    public static func pop3Command(_ facts: ClientFacts) -> [UInt8]? {
         guard let source = facts.source else { return nil }
         var command = Array("XCLIENT ADDR=".utf8) + source.address.text + Array(" PORT=\(source.port)".utf8)
         if let session = facts.session { command += Array(" SESSION=".utf8) + session }

@@ -1,5 +1,5 @@
 /// What is wrong with a name server's message, in nginx's words (`mail-extras.md`, section 3).
-package enum DNSFault: Error, Sendable, Equatable {
+public enum DNSFault: Error, Sendable, Equatable {
     case short
     /// It is no answer to an ordinary question.
     case noResponse(id: UInt16, flags: UInt16)
@@ -12,7 +12,7 @@ package enum DNSFault: Error, Sendable, Equatable {
     case record(DNSQuestion.RecordType)
 
     /// - Parameter transport: what the message came by, `UDP` or `TCP`.
-    package func text(over transport: String) -> String {
+    public func text(over transport: String) -> String {
         switch self {
         case .short: return "short DNS response"
         case .noResponse(let id, let flags):

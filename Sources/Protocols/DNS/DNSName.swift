@@ -1,8 +1,8 @@
 /// A name of the DNS: labels that may hold any bytes (RFC 1035, section 3.1). Names that differ in the case of
 /// their letters are the same name, so it is kept in small ones.
-package struct DNSName: Sendable, Hashable {
+public struct DNSName: Sendable, Hashable {
     /// As on the wire: each label behind its length, and the root's empty one at the end.
-    package let wire: [UInt8]
+    public let wire: [UInt8]
 
     private static let maximumByteCount = 255
     private static let maximumLabelLength = 63
@@ -13,7 +13,7 @@ package struct DNSName: Sendable, Hashable {
     private init(wire: [UInt8]) { self.wire = wire }
 
     /// The name that a text spells, with or without a final dot; nil where it is none.
-    package init?(_ text: [UInt8]) {
+    public init?(_ text: [UInt8]) {
         var labels = text.split(separator: Self.dot, omittingEmptySubsequences: false)
         if labels.last?.isEmpty == true { labels.removeLast() }
         guard !labels.isEmpty, text.allSatisfy({ $0.isPrintableASCII && $0 != .space }) else { return nil }
@@ -30,7 +30,7 @@ package struct DNSName: Sendable, Hashable {
 
     /// The name under which the names of an address are kept (RFC 1035, section 3.5; RFC 3596, section 2.5).
     /// - Parameter octets: four of them, or the sixteen of IPv6, in the order that people write them.
-    package init(reversing octets: [UInt8]) {
+    public init(reversing octets: [UInt8]) {
         let labels: [String]
         if octets.count == 4 {
             labels = octets.reversed().map { String($0) } + ["in-addr", "arpa"]
@@ -41,11 +41,11 @@ package struct DNSName: Sendable, Hashable {
     }
 
     /// The labels with dots between them, whatever bytes they hold: for the log.
-    package var text: [UInt8] { Array(labels.joined(separator: [Self.dot])) }
+    public var text: [UInt8] { Array(labels.joined(separator: [Self.dot])) }
 
     /// The same, if it is the name of a host: letters, digits and hyphens in each label, and one label at least.
     /// What else a label may hold, dots among it, could be taken for something that it is not.
-    package var hostText: [UInt8]? {
+    public var hostText: [UInt8]? {
         let labels = labels
         guard !labels.isEmpty, labels.allSatisfy({ $0.allSatisfy { $0.isLetter || $0.isDigit || $0 == .hyphen } }) else { return nil }
         return Array(labels.joined(separator: [Self.dot]))

@@ -1,6 +1,6 @@
 /// What a name server is asked: the records of one type that a name has.
-package struct DNSQuestion: Sendable, Hashable {
-    package enum RecordType: UInt16, Sendable {
+public struct DNSQuestion: Sendable, Hashable {
+    public enum RecordType: UInt16, Sendable {
         case ipv4 = 1, alias = 5, pointer = 12, ipv6 = 28
 
         /// As RFC 1035 and RFC 3596 call it.
@@ -14,22 +14,22 @@ package struct DNSQuestion: Sendable, Hashable {
         }
     }
 
-    package let name: DNSName
-    package let type: RecordType
+    public let name: DNSName
+    public let type: RecordType
 
-    package init(_ type: RecordType, of name: DNSName) {
+    public init(_ type: RecordType, of name: DNSName) {
         self.name = name
         self.type = type
     }
 
     /// The message that asks it, and has the name server ask others (RFC 1035, section 4.1).
-    package func encode(id: UInt16) -> [UInt8] {
+    public func encode(id: UInt16) -> [UInt8] {
         let header: [UInt16] = [id, Self.recursionDesired, 1, 0, 0, 0]
         return (header.flatMap(Self.bytes) + name.wire + Self.bytes(type.rawValue) + Self.bytes(Self.internet))
     }
 
     /// The same as TCP carries it: behind its length (RFC 1035, section 4.2.2).
-    package func encodeForStream(id: UInt16) -> [UInt8] {
+    public func encodeForStream(id: UInt16) -> [UInt8] {
         let message = encode(id: id)
         return Self.bytes(UInt16(message.count)) + message
     }

@@ -1,20 +1,20 @@
 /// A name server's answer (RFC 1035, section 4.1). What it has besides the answers themselves is not looked at.
-package struct DNSResponse: Sendable, Equatable {
-    package let id: UInt16
+public struct DNSResponse: Sendable, Equatable {
+    public let id: UInt16
     /// 0 where all is well; see `LookupFailure`.
-    package let code: Int
+    public let code: Int
     /// It did not fit, so what it holds says nothing: the same is to be asked by TCP.
-    package let isTruncated: Bool
+    public let isTruncated: Bool
     /// What was asked. An error may come without.
-    package let question: DNSQuestion?
-    package let records: [Record]
+    public let question: DNSQuestion?
+    public let records: [Record]
 
     /// A record of a type that is ever asked for.
-    package struct Record: Sendable, Equatable {
-        package let name: DNSName
-        package let value: Value
+    public struct Record: Sendable, Equatable {
+        public let name: DNSName
+        public let value: Value
         /// How many seconds it may be kept.
-        package let lifetime: Int
+        public let lifetime: Int
 
         fileprivate var type: DNSQuestion.RecordType {
             switch value {
@@ -26,7 +26,7 @@ package struct DNSResponse: Sendable, Equatable {
         }
     }
 
-    package enum Value: Sendable, Equatable {
+    public enum Value: Sendable, Equatable {
         case ipv4(UInt32)
         /// The two halves of the address, high one first.
         case ipv6(UInt64, UInt64)
@@ -35,13 +35,13 @@ package struct DNSResponse: Sendable, Equatable {
     }
 
     /// The most bytes of a message, and so of one by TCP behind its length.
-    package static let maximumByteCount = 65_535
+    public static let maximumByteCount = 65_535
     /// How many records are looked at: more would cost time, and no honest name has them.
     static let maximumRecordCount = 256
     private static let headerByteCount = 12
 
     /// Parses a whole message, which is what a datagram holds.
-    package static func parse(_ message: Span<UInt8>) throws(DNSFault) -> DNSResponse {
+    public static func parse(_ message: Span<UInt8>) throws(DNSFault) -> DNSResponse {
         guard message.count >= headerByteCount else { throw .short }
         let (id, flags) = (message.number(at: 0), message.number(at: 2))
         let (isResponse, operation) = (flags & 0x8000 != 0, flags >> 11 & 0x0F)
@@ -106,10 +106,10 @@ package struct DNSResponse: Sendable, Equatable {
 
 extension DNSResponse {
     /// How many aliases are followed from a name to its records.
-    package static let maximumAliasCount = 50
+    public static let maximumAliasCount = 50
 
     /// What the records say of a question.
-    package enum Answer: Sendable, Equatable {
+    public enum Answer: Sendable, Equatable {
         /// - Parameter lifetime: seconds; that of the record, or of the alias on the way, that is gone first.
         case values([Value], lifetime: Int)
         /// The name is another's alias, of which the message says nothing: that is to be asked for.
@@ -122,7 +122,7 @@ extension DNSResponse {
 
     /// Follows the aliases that the message holds (RFC 1034, section 3.6.2).
     /// - Parameter aliasCount: how many have been followed before.
-    package func answer(to question: DNSQuestion, aliasCount: Int = 0) -> Answer {
+    public func answer(to question: DNSQuestion, aliasCount: Int = 0) -> Answer {
         var (name, lifetime, count) = (question.name, Int.max, aliasCount)
         while true {
             let found = records.filter { $0.name == name && $0.type == question.type }

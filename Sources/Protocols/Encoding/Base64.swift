@@ -1,12 +1,12 @@
 /// Base64 (RFC 4648, section 4), read with nginx's leniency (`mail-imap.md`, section 6).
-package enum Base64 {
+public enum Base64 {
     /// The bytes as base64, padded.
-    package static func encode(_ bytes: [UInt8]) -> [UInt8] {
+    public static func encode(_ bytes: [UInt8]) -> [UInt8] {
         [UInt8](capacity: encodedByteCount(bytes.count)) { write(bytes.span, to: &$0) }
     }
 
     /// Of a secret, base64 is one too.
-    package static func encode(_ secret: Secret) -> Secret {
+    public static func encode(_ secret: Secret) -> Secret {
         var text = Secret(capacity: encodedByteCount(secret.count))
         text.append(atMost: encodedByteCount(secret.count)) { write(secret.span, to: &$0) }
         return text
@@ -32,7 +32,7 @@ package enum Base64 {
     /// The bytes that this text stands for: a password, for all one can know. It ends at the first `=`,
     /// whatever follows; padding may be absent. Nil where another byte is not of the alphabet, or where
     /// a single digit is left over.
-    package static func decode(_ text: Span<UInt8>) -> Secret? {
+    public static func decode(_ text: Span<UInt8>) -> Secret? {
         let end = text.firstIndex(of: .equalsSign) ?? text.count
         if end % 4 == 1 { return nil }
         let byteCount = end * 3 / 4

@@ -1,13 +1,13 @@
 /// xtext (RFC 3461, section 4), in which `XCLIENT` carries its values: what is not a plain printable
 /// character becomes `+HH`, so nothing in a login can end the attribute or the line.
-package enum XText {
+public enum XText {
     private static let hexDigits = Array("0123456789ABCDEF".utf8)
 
     private static func isPlain(_ byte: UInt8) -> Bool {
         byte > .space && byte < 0x7F && byte != .plus && byte != .equalsSign
     }
 
-    package static func encode(_ bytes: [UInt8]) -> [UInt8] {
+    public static func encode(_ bytes: [UInt8]) -> [UInt8] {
         if bytes.allSatisfy(isPlain) { return bytes }
         var text: [UInt8] = []
         for byte in bytes {
@@ -21,7 +21,7 @@ package enum XText {
     }
 
     /// The bytes that a text stands for; nil where a plus is followed by something else than two digits.
-    package static func decode(_ text: [UInt8]) -> [UInt8]? {
+    public static func decode(_ text: [UInt8]) -> [UInt8]? {
         var bytes: [UInt8] = []
         var index = 0
         while index < text.count {

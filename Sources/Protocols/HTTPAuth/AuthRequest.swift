@@ -1,25 +1,25 @@
 /// The question to the auth server: who is this, and where does the mailbox live?
 /// (`mail-auth-http.md`, section 2)
-package struct AuthRequest: ~Copyable {
-    package let opening: Opening
-    package let credentials: Credentials
+public struct AuthRequest: ~Copyable {
+    public let opening: Opening
+    public let credentials: Credentials
     /// The name of the mail protocol: `imap`, `pop3` or `smtp`.
-    package let protocolName: String
+    public let protocolName: String
     /// Counts the logins that this client has tried, from 1. A question repeated after
     /// `Auth-Status: WAIT` keeps its number.
-    package let attempt: UInt
+    public let attempt: UInt
     /// The client's address without a port: `192.0.2.1`, `2001:db8::1`, `unix:`.
-    package let clientAddress: String
+    public let clientAddress: String
     /// The client's host name or `[UNAVAILABLE]`, `[TEMPUNAVAIL]`; SMTP only.
-    package let clientHost: [UInt8]?
+    public let clientHost: [UInt8]?
     /// The addresses of the PROXY header, if one with addresses was received.
-    package let proxyHeader: ProxyHeader.Addresses?
+    public let proxyHeader: ProxyHeader.Addresses?
     /// Nil for a client that does not use TLS.
-    package let tls: TLSFacts?
+    public let tls: TLSFacts?
     /// Each `auth_http_header`, in configured order.
-    package let extraHeaders: [(name: [UInt8], value: [UInt8])]
+    public let extraHeaders: [(name: [UInt8], value: [UInt8])]
 
-    package init(
+    public init(
         _ opening: Opening, credentials: Credentials, protocolName: String, attempt: UInt,
         clientAddress: String, clientHost: [UInt8]? = nil, proxyHeader: ProxyHeader.Addresses? = nil,
         tls: TLSFacts? = nil, extraHeaders: [(name: [UInt8], value: [UInt8])] = []
@@ -36,13 +36,13 @@ package struct AuthRequest: ~Copyable {
     }
 
     /// What every question to one auth server begins with.
-    package struct Opening: Sendable, Equatable {
+    public struct Opening: Sendable, Equatable {
         fileprivate let lines: Secret
 
         /// - Parameters:
         ///   - uri: path and query, as `auth_http` has them; `/` where it has none.
         ///   - host: the host of `auth_http`, without the port; `localhost` for a UNIX socket.
-        package init(uri: [UInt8], host: [UInt8]) {
+        public init(uri: [UInt8], host: [UInt8]) {
             var header = HTTPHeaderWriter()
             header.requestLine(get: uri)
             header.field("Host: ", host)
@@ -53,20 +53,20 @@ package struct AuthRequest: ~Copyable {
     }
 
     /// What is known of the client's TLS connection. What is nil or empty is not told.
-    package struct TLSFacts: Sendable, Equatable {
-        package var protocolVersion: [UInt8]?
-        package var cipher: [UInt8]?
+    public struct TLSFacts: Sendable, Equatable {
+        public var protocolVersion: [UInt8]?
+        public var cipher: [UInt8]?
         /// `SUCCESS`, `NONE` or `FAILED:reason`; like all that follow, nil where `ssl_verify_client` is off.
-        package var verification: [UInt8]?
+        public var verification: [UInt8]?
         /// RFC 2253 form, as the issuer.
-        package var subject: [UInt8]?
-        package var issuer: [UInt8]?
-        package var serial: [UInt8]?
-        package var fingerprint: [UInt8]?
+        public var subject: [UInt8]?
+        public var issuer: [UInt8]?
+        public var serial: [UInt8]?
+        public var fingerprint: [UInt8]?
         /// PEM, where `auth_http_pass_client_cert` asks for it.
-        package var certificate: [UInt8]?
+        public var certificate: [UInt8]?
 
-        package init(
+        public init(
             protocolVersion: [UInt8]? = nil, cipher: [UInt8]? = nil, verification: [UInt8]? = nil,
             subject: [UInt8]? = nil, issuer: [UInt8]? = nil, serial: [UInt8]? = nil,
             fingerprint: [UInt8]? = nil, certificate: [UInt8]? = nil
@@ -83,7 +83,7 @@ package struct AuthRequest: ~Copyable {
     }
 
     /// The request's bytes. They hold the password, so they are a secret themselves.
-    package func encode() -> Secret {
+    public func encode() -> Secret {
         var header = HTTPHeaderWriter()
         header.lines(opening.lines)
         write(credentials, to: &header)

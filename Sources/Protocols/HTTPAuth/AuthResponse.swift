@@ -1,16 +1,16 @@
 /// The auth server's answer, of which only the header counts (`mail-auth-http.md`, sections 3 and 4).
-package struct AuthResponse: Sendable, Equatable {
+public struct AuthResponse: Sendable, Equatable {
     /// Whether the next answer may follow on the same connection, right behind this one.
-    package let keepsConnection: Bool
-    package let verdict: Verdict
+    public let keepsConnection: Bool
+    public let verdict: Verdict
 
-    package init(keepsConnection: Bool, verdict: Verdict) {
+    public init(keepsConnection: Bool, verdict: Verdict) {
         self.keepsConnection = keepsConnection
         self.verdict = verdict
     }
 
     /// What the answer means. It fails closed: whatever is not a whole, consistent yes is none. It takes one word on its way.
-    package indirect enum Verdict: Sendable, Equatable {
+    public indirect enum Verdict: Sendable, Equatable {
         /// The login is good, and the mailbox is there.
         /// - Parameters:
         ///   - server: an IPv4 or IPv6 address without brackets, or the name of a host.
@@ -30,12 +30,12 @@ package struct AuthResponse: Sendable, Equatable {
     }
 
     /// The most bytes that one answer can take, and a reader must have room for.
-    package static let maximumByteCount = HTTPResponseHead.maximumByteCount + HTTPBody.maximumByteCount
+    public static let maximumByteCount = HTTPResponseHead.maximumByteCount + HTTPBody.maximumByteCount
 
     /// Parses the answer that starts at the first byte. It is whole when its header and the body that it
     /// announces are there.
     /// - Parameter isEnd: whether the server has closed, so that nothing follows `bytes`.
-    package static func parse(_ bytes: Span<UInt8>, isEnd: Bool) -> Parsed<AuthResponse> {
+    public static func parse(_ bytes: Span<UInt8>, isEnd: Bool) -> Parsed<AuthResponse> {
         switch parse(bytes) {
         case .incomplete where isEnd:
             let truncated = AuthResponse(keepsConnection: false, verdict: .failure("prematurely closed connection"))
@@ -45,7 +45,7 @@ package struct AuthResponse: Sendable, Equatable {
     }
 
     /// What `auth http server ADDR ` is followed by in the log when `parse` finds an answer invalid.
-    package static func failureText(for fault: ParseFault) -> String {
+    public static func failureText(for fault: ParseFault) -> String {
         switch fault {
         case .header: "sent invalid header in response"
         case .tooLong: "sent too long response"

@@ -1,11 +1,11 @@
-package import Configuration
+public import Configuration
 
 /// IMAP with the settings of one server block (`mail-imap.md`).
-package final class IMAP: MailProtocol {
-    package static let name = "imap"
-    package static let wellKnownPorts: [UInt16] = [143, 993]
-    package static let implicitTLSPort: UInt16 = 993
-    package static var settings: any SettingsGroup.Type { IMAPSettings.self }
+public final class IMAP: MailProtocol {
+    public static let name = "imap"
+    public static let wellKnownPorts: [UInt16] = [143, 993]
+    public static let implicitTLSPort: UInt16 = 993
+    public static var settings: any SettingsGroup.Type { IMAPSettings.self }
 
     let policy: DialoguePolicy
     /// The words of `imap_auth`.
@@ -13,9 +13,9 @@ package final class IMAP: MailProtocol {
     let capabilities: IMAPCapabilityLines
     /// The same, for a proxy that may say who its client is, and does only where ID is offered.
     let capabilitiesForProxies: IMAPCapabilityLines
-    package let clientBufferSize: Int
+    public let clientBufferSize: Int
 
-    package init(_ settings: Settings, policy: DialoguePolicy) {
+    public init(_ settings: Settings, policy: DialoguePolicy) {
         self.policy = policy
         let settings = settings[IMAPSettings.self]
         auth = settings.auth
@@ -26,15 +26,15 @@ package final class IMAP: MailProtocol {
         clientBufferSize = settings.clientBuffer
     }
 
-    package var greetingDelay: Duration? { nil }
-    package var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
-    package var tellsClientHost: Bool { false }
-    package var mayTrustProxy: Bool { false }
-    package var needsAuthServer: [String] {
+    public var greetingDelay: Duration? { nil }
+    public var usesChallenge: Bool { auth.contains(CRAMMD5.keyword) }
+    public var tellsClientHost: Bool { false }
+    public var mayTrustProxy: Bool { false }
+    public var needsAuthServer: [String] {
         enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "imap_auth \($0.keyword)" }
     }
 
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+    public func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
         IMAPClientDialogue(of: self, start)
     }
 }

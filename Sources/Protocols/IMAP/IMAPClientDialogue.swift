@@ -1,5 +1,5 @@
 /// An IMAP client's way to its login (`mail-imap.md`, sections 1 to 9).
-package struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
+public struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         /// Between commands, or inside one whose literals up to this position have been asked for.
         case reading(continuedAt: Int)
@@ -30,11 +30,11 @@ package struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
     }
 
     /// A proxy says who its client is only if the greeting offers ID: Dovecot asks for nothing before.
-    package func greeting(overTLS: Bool) -> [UInt8] {
+    public func greeting(overTLS: Bool) -> [UInt8] {
         mayClaim ? IMAPReply.greeting(offering: capabilities(overTLS: overTLS)) : IMAPReply.greeting
     }
 
-    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+    public mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         switch state {
         case .reading(let position):
             return readCommand(input, continuedAt: position, overTLS: overTLS)
@@ -46,20 +46,20 @@ package struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
     }
 
     /// Neither arguments nor responses go into the note: they may be passwords.
-    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+    public mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
         let opening = tag.map { (tag: $0, name: nil) } ?? IMAPCommand.opening(of: input)
         return ClientStep(
             byteCount: input.count, .close(after: IMAPReply.invalidCommand(opening.tag)),
             note: "client sent too long command \"\(opening.name?.rawValue ?? "")\"")
     }
 
-    package mutating func forgetPlaintext() {
+    public mutating func forgetPlaintext() {
         state = .idle
         clientID = IMAPClientID()
         mayClaim = believesClaims
     }
 
-    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+    public mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
         let reply = IMAPReply.refusal(tag, refusal.text)
         if case .authenticating(let tag, let method) = state,
             let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
@@ -71,9 +71,9 @@ package struct IMAPClientDialogue: ClientDialogue, BudgetedDialogue {
         return thenCloses ? .close(after: reply) : .reply(reply)
     }
 
-    package func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
+    public func farewell(_ reason: Farewell) -> [UInt8] { IMAPReply.farewell(reason) }
 
-    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+    public func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
         let introduction = server.policy.passesClientID ? IMAPIntroduction(loginTag: tag ?? [], route.client, clientID) : nil
         let login = IMAPUpstreamDialogue(tag: tag ?? [], credentials, introduction: introduction, to: route)
         return route.startsTLS ? UpstreamStartTLS(IMAPStartTLS(loginTag: tag ?? []), before: login) : login

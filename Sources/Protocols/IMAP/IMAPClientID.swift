@@ -1,14 +1,14 @@
 /// What a client, or a proxy before it, says of itself by `ID` (RFC 2971).
-package struct IMAPClientID: Sendable, Equatable {
+public struct IMAPClientID: Sendable, Equatable {
     /// How many fields a command may have, and how long their names and values may be.
-    package static let maxCount = 30
+    public static let maxCount = 30
     static let maxNameByteCount = 30
     static let maxValueByteCount = 1024
 
     /// In the order of the command. A value that is NIL says nothing, and is not here.
-    package private(set) var fields: [ClientField] = []
+    public private(set) var fields: [ClientField] = []
 
-    package init() {}
+    public init() {}
 
     /// - Parameter arguments: names and values in turn; nil stands for NIL.
     /// - Returns: nil where these are no fields.
@@ -26,7 +26,7 @@ package struct IMAPClientID: Sendable, Equatable {
 
     /// Who the client of a proxy is by these fields, which are Dovecot's. What is none of them, or has no
     /// meaning, is not said.
-    package var claim: ClientClaim {
+    public var claim: ClientClaim {
         var claim = ClientClaim()
         for field in fields {
             let value = field.value.span

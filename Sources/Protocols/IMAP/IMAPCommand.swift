@@ -1,19 +1,19 @@
 /// A command of a client that has not logged in yet (RFC 9051, section 6.1 and 6.2).
-package struct IMAPCommand: Sendable, Equatable {
-    package enum Name: String, Sendable, CaseIterable {
+public struct IMAPCommand: Sendable, Equatable {
+    public enum Name: String, Sendable, CaseIterable {
         case noop = "NOOP", login = "LOGIN", logout = "LOGOUT", startTLS = "STARTTLS"
         case capability = "CAPABILITY", authenticate = "AUTHENTICATE", id = "ID"
     }
 
     /// May be empty: a line that begins with a space has such a tag, and replies begin with the space.
-    package let tag: [UInt8]
-    package let name: Name
+    public let tag: [UInt8]
+    public let name: Name
     /// Each could be a password, so each wipes itself.
-    package let arguments: [Secret]
+    public let arguments: [Secret]
     /// What an ID says; of any other command, nothing.
-    package let clientID: IMAPClientID
+    public let clientID: IMAPClientID
 
-    package init(tag: [UInt8], _ name: Name, _ arguments: [Secret] = [], clientID: IMAPClientID = IMAPClientID()) {
+    public init(tag: [UInt8], _ name: Name, _ arguments: [Secret] = [], clientID: IMAPClientID = IMAPClientID()) {
         self.tag = tag
         self.name = name
         self.arguments = arguments
@@ -22,7 +22,7 @@ package struct IMAPCommand: Sendable, Equatable {
 }
 
 /// What the bytes from the first one of a command on amount to.
-package enum IMAPInput: Sendable, Equatable {
+public enum IMAPInput: Sendable, Equatable {
     case command(IMAPCommand, byteCount: Int)
     /// The command is not whole yet; parse again from its first byte when there are more.
     case incomplete
@@ -34,15 +34,15 @@ package enum IMAPInput: Sendable, Equatable {
 }
 
 /// A line that is none of the commands, skipped up to its LF.
-package struct IMAPRejection: Sendable, Equatable {
-    package let fault: ParseFault
+public struct IMAPRejection: Sendable, Equatable {
+    public let fault: ParseFault
     /// The tag, where the line got as far as that.
-    package let tag: [UInt8]?
+    public let tag: [UInt8]?
     /// Whether the line ends in the announcement of a literal that follows without being asked for.
     /// Nobody can tell that data from commands, so the session cannot go on.
-    package let losesLiteral: Bool
+    public let losesLiteral: Bool
 
-    package init(_ fault: ParseFault, tag: [UInt8]?, losesLiteral: Bool = false) {
+    public init(_ fault: ParseFault, tag: [UInt8]?, losesLiteral: Bool = false) {
         self.fault = fault
         self.tag = tag
         self.losesLiteral = losesLiteral
@@ -50,12 +50,12 @@ package struct IMAPRejection: Sendable, Equatable {
 }
 
 extension IMAPCommand {
-    package static let maxTagLength = 32
-    package static let maxArguments = 3
+    public static let maxTagLength = 32
+    public static let maxArguments = 3
 
     /// Parses the command that starts at the first byte (`mail-imap.md`, section 2).
     /// - Parameter continued: the position of the last literal that the client has been asked for; 0 for none.
-    package static func parse(_ bytes: Span<UInt8>, continuedAt continued: Int = 0) -> IMAPInput {
+    public static func parse(_ bytes: Span<UInt8>, continuedAt continued: Int = 0) -> IMAPInput {
         var scan = Scan(continuedAt: continued)
         do throws(Stop) {
             return try scan.command(in: bytes)
@@ -69,7 +69,7 @@ extension IMAPCommand {
     }
 
     /// The beginning of a command that does not fit into the buffer, as far as it can be read.
-    package static func opening(of bytes: Span<UInt8>) -> (tag: [UInt8]?, name: Name?) {
+    public static func opening(of bytes: Span<UInt8>) -> (tag: [UInt8]?, name: Name?) {
         var scan = Scan(continuedAt: 0)
         guard let tag = try? scan.readTag(in: bytes) else { return (nil, nil) }
         scan.skipSpaces(in: bytes)

@@ -1,17 +1,17 @@
-package import Configuration
+public import Configuration
 
 /// What one server block says of IMAP (`mail-directives.md`, section 5).
-package struct IMAPSettings: SettingsGroup {
+public struct IMAPSettings: SettingsGroup {
     /// Keywords of SASL mechanisms.
-    @Setting package var auth = [Plain.keyword]
+    @Setting public var auth = [Plain.keyword]
     /// Printed as they are, in this order.
-    @Setting package var capabilities: [[UInt8]] = ["IMAP4", "IMAP4rev1", "UIDPLUS"].map { Array($0.utf8) }
+    @Setting public var capabilities: [[UInt8]] = ["IMAP4", "IMAP4rev1", "UIDPLUS"].map { Array($0.utf8) }
     /// One memory page.
-    @Setting package var clientBuffer = 4096
+    @Setting public var clientBuffer = 4096
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .bitmask("imap_auth", of: saslMechanisms.map { $0.keyword }, in: [.mail, .server], sets: \.$auth),
         .words("imap_capabilities", in: [.mail, .server], sets: \.$capabilities),
         .size("imap_client_buffer", in: [.mail, .server], sets: \.$clientBuffer, atLeast: 1, atMost: 1 << 30),

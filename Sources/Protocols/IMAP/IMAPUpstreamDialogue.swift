@@ -1,6 +1,6 @@
 /// The login at an IMAP upstream (`mail-proxy.md`, section 5), under the tag of the client's own
 /// command: the upstream's reply to it is the client's.
-package struct IMAPUpstreamDialogue: UpstreamDialogue {
+public struct IMAPUpstreamDialogue: UpstreamDialogue {
     private enum State: Sendable {
         /// These credentials make no login; nothing is said.
         case hopeless(UpstreamAction)
@@ -22,7 +22,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
     }
 
     /// What the upstream may say in all from our command to its decision.
-    package static let maxReplyLength = 64 * 1024
+    public static let maxReplyLength = 64 * 1024
 
     private let tag: [UInt8]
     /// Goes ahead of the login, in one piece with it.
@@ -35,7 +35,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
     /// How many bytes have been said about the introduction, which the client has no part in.
     private var skippedByteCount = 0
 
-    package init(tag: [UInt8], _ credentials: Credentials, introduction: IMAPIntroduction? = nil, to route: UpstreamTerms) {
+    public init(tag: [UInt8], _ credentials: Credentials, introduction: IMAPIntroduction? = nil, to route: UpstreamTerms) {
         self.tag = tag
         self.introduction = introduction
         state = Self.start(credentials, to: route)
@@ -52,7 +52,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         return .awaitingGreeting(.token(token, mechanism: mechanism.name))
     }
 
-    package var activity: StaticString {
+    public var activity: StaticString {
         switch state {
         case _ where awaitsItsReply: "sending ID to upstream"
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
@@ -61,7 +61,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
         }
     }
 
-    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+    public mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
         let room = Self.maxReplyLength - heard.count - skippedByteCount
         let expected = awaitsItsReply ? introduction?.tag ?? tag : tag
@@ -155,7 +155,7 @@ package struct IMAPUpstreamDialogue: UpstreamDialogue {
 }
 
 /// Who the client is, as an IMAP upstream is told it by `ID`.
-package struct IMAPIntroduction: Sendable {
+public struct IMAPIntroduction: Sendable {
     /// Not that of the login, which may not be used twice.
     let tag: [UInt8]
     let line: [UInt8]

@@ -1,6 +1,6 @@
 /// One line of an IMAP server to us, its client (RFC 9051, section 7).
-package enum IMAPUpstreamReply: Sendable, Equatable {
-    package enum Status: String, Sendable, CaseIterable {
+public enum IMAPUpstreamReply: Sendable, Equatable {
+    public enum Status: String, Sendable, CaseIterable {
         case ok = "OK", no = "NO", bad = "BAD", preauth = "PREAUTH", bye = "BYE"
     }
 
@@ -15,7 +15,7 @@ package enum IMAPUpstreamReply: Sendable, Equatable {
     case unknown
 
     /// Parses the line that starts at the first byte.
-    package static func parse(_ bytes: Span<UInt8>, tag: [UInt8]) -> Parsed<IMAPUpstreamReply> {
+    public static func parse(_ bytes: Span<UInt8>, tag: [UInt8]) -> Parsed<IMAPUpstreamReply> {
         guard let line = bytes.line() else { return .incomplete }
         let content = line.content
         let tagEnd = bytes.wordEnd(in: content)
@@ -37,7 +37,7 @@ package enum IMAPUpstreamReply: Sendable, Equatable {
 
     /// Whether a login goes on after it as before: any number of such lines may come. `* BYE` ends a
     /// session, and `* BAD` is what a server says to a command whose tag it cannot read.
-    package var changesNothing: Bool {
+    public var changesNothing: Bool {
         switch self {
         case .data, .untagged(.ok, _), .untagged(.no, _): true
         case .continuation, .tagged, .untagged, .unknown: false

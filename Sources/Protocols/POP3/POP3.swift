@@ -1,23 +1,23 @@
-package import Configuration
+public import Configuration
 
 /// POP3 with the settings of one server block (`mail-pop3.md`).
-package final class POP3: MailProtocol {
-    package static let name = "pop3"
-    package static let wellKnownPorts: [UInt16] = [110, 995]
-    package static let implicitTLSPort: UInt16 = 995
-    package static var settings: any SettingsGroup.Type { POP3Settings.self }
+public final class POP3: MailProtocol {
+    public static let name = "pop3"
+    public static let wellKnownPorts: [UInt16] = [110, 995]
+    public static let implicitTLSPort: UInt16 = 995
+    public static var settings: any SettingsGroup.Type { POP3Settings.self }
 
     let policy: DialoguePolicy
     /// The words of `pop3_auth`.
     let auth: [String]
     /// APOP is no SASL mechanism, but has a word in `pop3_auth`.
     let acceptsAPOP: Bool
-    package let usesChallenge: Bool
+    public let usesChallenge: Bool
     /// The answers to CAPA, and to AUTH without an argument.
     let capabilities: POP3CapabilityLists
     let mechanismList: [UInt8]
 
-    package init(_ settings: Settings, policy: DialoguePolicy) {
+    public init(_ settings: Settings, policy: DialoguePolicy) {
         self.policy = policy
         let settings = settings[POP3Settings.self]
         // `pop3_auth plain` shows LOGIN too, which has no word of its own there.
@@ -30,16 +30,16 @@ package final class POP3: MailProtocol {
     }
 
     /// A fixed buffer of a page: SASL responses and tokens do not fit into nginx's 128 bytes.
-    package var clientBufferSize: Int { 4096 }
-    package var greetingDelay: Duration? { nil }
-    package var tellsClientHost: Bool { false }
-    package var mayTrustProxy: Bool { false }
-    package var needsAuthServer: [String] {
+    public var clientBufferSize: Int { 4096 }
+    public var greetingDelay: Duration? { nil }
+    public var tellsClientHost: Bool { false }
+    public var mayTrustProxy: Bool { false }
+    public var needsAuthServer: [String] {
         let mechanisms = enabledMechanisms(auth).filter { $0.needsAuthServer }.map { $0.keyword }
         return ((acceptsAPOP ? [AuthMethod.apop.rawValue] : []) + mechanisms).map { "pop3_auth \($0)" }
     }
 
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+    public func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
         POP3ClientDialogue(of: self, start)
     }
 }

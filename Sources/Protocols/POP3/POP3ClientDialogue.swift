@@ -1,5 +1,5 @@
 /// A POP3 client's way to its login (`mail-pop3.md`, sections 3 to 7).
-package struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
+public struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         case idle
         /// USER has been said, PASS is to come.
@@ -27,11 +27,11 @@ package struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
         budget = ClientBudget(server.policy)
     }
 
-    package func greeting(overTLS: Bool) -> [UInt8] {
+    public func greeting(overTLS: Bool) -> [UInt8] {
         mayClaim || !salt.isEmpty ? POP3Reply.greeting(offersXCLIENT: mayClaim, challenge: salt) : POP3Reply.greeting
     }
 
-    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+    public mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         if expectsResponse {
             let parsed = ResponseLine.parse(input, words: POP3Command.maxArguments)
             return admit(parsed, invalid: POP3Reply.invalidCommand) { dialogue, response in dialogue.take(response) }
@@ -43,16 +43,16 @@ package struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
 
     mutating func abandonExchange() { state = .idle }
 
-    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+    public mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: POP3Reply.invalidCommand)
     }
 
-    package mutating func forgetPlaintext() {
+    public mutating func forgetPlaintext() {
         state = .idle
         mayClaim = believesClaims
     }
 
-    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+    public mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
         let reply = POP3Reply.refusal(refusal.text)
         if case .authenticating(let method) = state,
             let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
@@ -64,9 +64,9 @@ package struct POP3ClientDialogue: ClientDialogue, BudgetedDialogue {
         return thenCloses ? .close(after: reply) : .reply(reply)
     }
 
-    package func farewell(_ reason: Farewell) -> [UInt8] { POP3Reply.farewell(reason) }
+    public func farewell(_ reason: Farewell) -> [UInt8] { POP3Reply.farewell(reason) }
 
-    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+    public func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
         let introduction = server.policy.passesClientID ? XClientAttributes.pop3Command(route.client) : nil
         let login = POP3UpstreamDialogue(credentials, introduction: introduction, to: route)
         return route.startsTLS ? UpstreamStartTLS(POP3StartTLS(), before: login) : login

@@ -1,5 +1,5 @@
 /// What a POP3 client says before it is logged in (RFC 1939, RFC 2449, RFC 2595, RFC 5034).
-package enum POP3Command: Equatable, Sendable {
+public enum POP3Command: Equatable, Sendable {
     case user([UInt8])
     case pass(Secret)
     case apop(user: [UInt8], digest: Secret)
@@ -19,7 +19,7 @@ package enum POP3Command: Equatable, Sendable {
     static let maxAttributes = 8
 
     /// Parses the command that starts at the first byte (`mail-pop3.md`, section 2).
-    package static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Command> {
+    public static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Command> {
         guard let line = bytes.line() else { return .incomplete }
         do throws(ParseFault) {
             return .complete(try command(on: line, of: bytes), byteCount: line.end)

@@ -1,5 +1,5 @@
 /// One line of a POP3 upstream's (RFC 1939, section 3; RFC 5034, section 4).
-package enum POP3Reply: Equatable, Sendable {
+public enum POP3Reply: Equatable, Sendable {
     case ok
     /// `-ERR`. It is temporary where its response code says that it is not about the credentials
     /// (RFC 2449, section 8; RFC 3206).
@@ -11,7 +11,7 @@ package enum POP3Reply: Equatable, Sendable {
 
     /// Parses the line that starts at the first byte. Every line is a reply of some kind, so none is
     /// invalid.
-    package static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Reply> {
+    public static func parse(_ bytes: Span<UInt8>) -> Parsed<POP3Reply> {
         guard let line = bytes.line() else { return .incomplete }
         return .complete(reply(bytes.extracting(line.content)), byteCount: line.end)
     }

@@ -1,6 +1,6 @@
 /// The login at a POP3 upstream: USER and PASS (`mail-proxy.md`, section 4), or AUTH with a token
 /// where the upstream is the one to judge it (RFC 5034).
-package struct POP3UpstreamDialogue: UpstreamDialogue {
+public struct POP3UpstreamDialogue: UpstreamDialogue {
     private enum State: Sendable {
         /// These credentials make no login; nothing is said.
         case hopeless(UpstreamAction)
@@ -22,13 +22,13 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
     }
 
     /// How long a reply may be; an error challenge is the longest there is.
-    package static let maxLineLength = 64 * 1024
+    public static let maxLineLength = 64 * 1024
 
     private var state: State
     /// Who the client is, for an upstream that asks for it in its greeting; without its end.
     private let introduction: [UInt8]?
 
-    package init(_ credentials: Credentials, introduction: [UInt8]? = nil, to route: UpstreamTerms) {
+    public init(_ credentials: Credentials, introduction: [UInt8]? = nil, to route: UpstreamTerms) {
         self.introduction = introduction
         state = Self.start(credentials, to: route)
     }
@@ -58,7 +58,7 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
         return .token(auth: auth, login)
     }
 
-    package var activity: StaticString {
+    public var activity: StaticString {
         switch state {
         case .hopeless, .awaitingGreeting, .decided: "reading response from upstream"
         case .introduced: "sending XCLIENT to upstream"
@@ -68,7 +68,7 @@ package struct POP3UpstreamDialogue: UpstreamDialogue {
         }
     }
 
-    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+    public mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         if case .hopeless(let action) = state { return UpstreamStep(byteCount: 0, action) }
         guard case .complete(let reply, let byteCount) = POP3Reply.parse(input) else {
             return UpstreamStep(byteCount: 0, input.count > Self.maxLineLength ? .tooLong : .awaitInput)

@@ -1,38 +1,38 @@
 /// What a balancer says of a connection before anything else is said on it: HAProxy's PROXY protocol, versions
 /// 1 and 2 (`mail-extras.md`, section 1).
-package struct ProxyHeader: Sendable, Equatable {
+public struct ProxyHeader: Sendable, Equatable {
     /// How long a header may be, whatever it holds.
-    package static let maxByteCount = 4096
+    public static let maxByteCount = 4096
 
     /// Nil where the balancer speaks for itself, or does not know.
-    package var addresses: Addresses?
+    public var addresses: Addresses?
     /// Nil where the client speaks none with the balancer, or nothing is said of it.
-    package var tls: ClientTLS?
+    public var tls: ClientTLS?
 
-    package init(_ addresses: Addresses? = nil, tls: ClientTLS? = nil) {
+    public init(_ addresses: Addresses? = nil, tls: ClientTLS? = nil) {
         self.addresses = addresses
         self.tls = tls
     }
 
-    package struct Addresses: Sendable, Equatable {
-        package var source: Party
-        package var destination: Party
+    public struct Addresses: Sendable, Equatable {
+        public var source: Party
+        public var destination: Party
 
-        package init(source: Party, destination: Party) {
+        public init(source: Party, destination: Party) {
             self.source = source
             self.destination = destination
         }
     }
 
     /// One end of the connection, as it is told.
-    package struct Party: Sendable, Equatable {
+    public struct Party: Sendable, Equatable {
         /// Hexadecimal digits, dots and colons: in version 1 not always an address.
-        package let text: [UInt8]
-        package let port: UInt16
+        public let text: [UInt8]
+        public let port: UInt16
         /// Nil where the text is no address.
-        package var endpoint: Endpoint? { InternetAddress(text.span).map { Endpoint($0, port: port) } }
+        public var endpoint: Endpoint? { InternetAddress(text.span).map { Endpoint($0, port: port) } }
 
-        package init(text: [UInt8], port: UInt16) {
+        public init(text: [UInt8], port: UInt16) {
             self.text = text
             self.port = port
         }
@@ -40,7 +40,7 @@ package struct ProxyHeader: Sendable, Equatable {
 }
 
 /// What the bytes at the start of a connection amount to. Until they are a header, all of them are part of it.
-package enum ProxyHeaderInput: Sendable, Equatable {
+public enum ProxyHeaderInput: Sendable, Equatable {
     /// Indirect, since a value that had room for a header would be filled where there is none with what some register
     /// holds by chance: the end of what was copied last, such as a password.
     indirect case header(ProxyHeader, byteCount: Int)
@@ -49,7 +49,7 @@ package enum ProxyHeaderInput: Sendable, Equatable {
     case broken(ProxyHeaderFault)
 }
 
-package enum ProxyHeaderFault: Error, Sendable, Equatable {
+public enum ProxyHeaderFault: Error, Sendable, Equatable {
     /// The bytes are none. `text` is what of them cannot be a password.
     case broken(text: [UInt8])
     case unknownVersion(UInt8)
@@ -61,7 +61,7 @@ package enum ProxyHeaderFault: Error, Sendable, Equatable {
 
 extension ProxyHeader {
     /// Parses the header that starts at the first byte.
-    package static func parse(_ bytes: Span<UInt8>) -> ProxyHeaderInput {
+    public static func parse(_ bytes: Span<UInt8>) -> ProxyHeaderInput {
         do throws(ProxyHeaderStop) {
             if bytes.count == 0 { throw .incomplete }
             let (header, byteCount) = bytes[0] == .carriageReturn ? try parseVersion2(bytes) : try parseVersion1(bytes)
@@ -75,7 +75,7 @@ extension ProxyHeader {
     }
 
     /// What is wrong with a header of which nothing more comes.
-    package static func fault(ofCutShort bytes: Span<UInt8>) -> ProxyHeaderFault { .broken(text: printable(bytes)) }
+    public static func fault(ofCutShort bytes: Span<UInt8>) -> ProxyHeaderFault { .broken(text: printable(bytes)) }
 
     /// The first line of what should be a header, as far as a log may show it: a client that speaks to the
     /// wrong port may begin with its password, so only what begins as a header does is shown.

@@ -44,7 +44,7 @@ extension ProxyHeader {
 
     /// The header of version 1 for a connection between these two; nil stands for an end that has no address.
     /// IPv4 is written as IPv6 where the other end is that: a line has but one family.
-    package static func version1(from source: Endpoint?, to destination: Endpoint?) -> [UInt8] {
+    public static func version1(from source: Endpoint?, to destination: Endpoint?) -> [UInt8] {
         guard let source, let destination else { return Array("PROXY UNKNOWN\r\n".utf8) }
         let isIPv6 = source.address.isIPv6 || destination.address.isIPv6
         let addresses = [source, destination].map { isIPv6 ? $0.address.mapped.text : $0.address.text }

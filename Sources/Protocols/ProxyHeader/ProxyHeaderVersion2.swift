@@ -130,7 +130,7 @@ extension ProxyHeader {
     private static let maxValueByteCount = 255
 
     /// The header of version 2 for a connection between these two; nil stands for an end that has no address.
-    package static func version2(from source: Endpoint?, to destination: Endpoint?, tls: ClientTLS?) -> [UInt8] {
+    public static func version2(from source: Endpoint?, to destination: Endpoint?, tls: ClientTLS?) -> [UInt8] {
         let (family, addresses) = block(from: source, to: destination)
         let checksumField: [UInt8] = [Field.checksum, 0, 4, 0, 0, 0, 0]
         let rest = addresses + (tls.map { fields(of: $0) } ?? []) + checksumField

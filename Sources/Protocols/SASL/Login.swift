@@ -1,10 +1,10 @@
 /// A login and a password, each asked for in turn (draft-murchison-sasl-login). Both may be empty.
-package struct Login: SASLMechanism {
-    package static let name = "LOGIN"
-    package static let keyword = "login"
-    package static let isAlwaysAccepted = true
-    package static let takesInitialResponse = true
-    package static let needsAuthServer = false
+public struct Login: SASLMechanism {
+    public static let name = "LOGIN"
+    public static let keyword = "login"
+    public static let isAlwaysAccepted = true
+    public static let takesInitialResponse = true
+    public static let needsAuthServer = false
 
     private enum State {
         case awaitingLogin
@@ -13,11 +13,11 @@ package struct Login: SASLMechanism {
 
     private var state = State.awaitingLogin
 
-    package init(salt: [UInt8]) {}
+    public init(salt: [UInt8]) {}
 
-    package var firstChallenge: [UInt8] { Array("Username:".utf8) }
+    public var firstChallenge: [UInt8] { Array("Username:".utf8) }
 
-    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
+    public mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         switch state {
         case .awaitingLogin:
             state = .awaitingPassword(login: response.bytes())

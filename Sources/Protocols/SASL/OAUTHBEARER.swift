@@ -1,18 +1,18 @@
 /// `n,a=LOGIN,^Aauth=Bearer TOKEN^A^A` (RFC 7628, section 3.1). Other pairs, such as `host=`, are
 /// not looked at (`mail-imap.md`, section 7).
-package struct OAUTHBEARER: OAuthMechanism {
-    package static let name = "OAUTHBEARER"
-    package static let keyword = "oauthbearer"
-    package static let isAlwaysAccepted = false
-    package static let takesInitialResponse = true
-    package static let needsAuthServer = false
-    package static let method = AuthMethod.oauthbearer
+public struct OAUTHBEARER: OAuthMechanism {
+    public static let name = "OAUTHBEARER"
+    public static let keyword = "oauthbearer"
+    public static let isAlwaysAccepted = false
+    public static let takesInitialResponse = true
+    public static let needsAuthServer = false
+    public static let method = AuthMethod.oauthbearer
 
-    package init(salt: [UInt8]) {}
+    public init(salt: [UInt8]) {}
 
-    package var firstChallenge: [UInt8] { [] }
+    public var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
+    public mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let login = Self.login(in: response) else {
             return .malformed(note: "client sent invalid login in AUTH OAUTHBEARER command")
         }
@@ -61,7 +61,7 @@ package struct OAUTHBEARER: OAuthMechanism {
         return nil
     }
 
-    package static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
+    public static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
         var header = Array("n,a=".utf8)
         for byte in login {
             switch byte {
@@ -75,7 +75,7 @@ package struct OAUTHBEARER: OAuthMechanism {
     }
 
     /// A single ^A (RFC 7628, section 3.2.3).
-    package static let answerToError = Array("AQ==".utf8)
+    public static let answerToError = Array("AQ==".utf8)
 
-    package static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.hasBytes(answerToError) }
+    public static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.hasBytes(answerToError) }
 }

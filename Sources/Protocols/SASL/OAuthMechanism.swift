@@ -1,6 +1,6 @@
 /// A mechanism that carries an OAuth token. The proxy speaks both sides of it: the server's to
 /// clients, and the client's to an upstream that must judge the token itself.
-package protocol OAuthMechanism: SASLMechanism {
+public protocol OAuthMechanism: SASLMechanism {
     static var method: AuthMethod { get }
 
     /// What a client says to log in, base64. Nil where login or token hold a byte that would end
@@ -16,7 +16,7 @@ package protocol OAuthMechanism: SASLMechanism {
 
 extension AuthMethod {
     /// The mechanism that carries this method's token, where it has one.
-    package var oauthMechanism: (any OAuthMechanism.Type)? {
+    public var oauthMechanism: (any OAuthMechanism.Type)? {
         switch self {
         case .xoauth2: XOAUTH2.self
         case .oauthbearer: OAUTHBEARER.self

@@ -1,17 +1,17 @@
 /// Authorization identity, NUL, authentication identity, NUL, password (RFC 4616, section 2). The
 /// first is not looked at; login and password may be empty (`mail-imap.md`, section 6).
-package struct Plain: SASLMechanism {
-    package static let name = "PLAIN"
-    package static let keyword = "plain"
-    package static let isAlwaysAccepted = true
-    package static let takesInitialResponse = true
-    package static let needsAuthServer = false
+public struct Plain: SASLMechanism {
+    public static let name = "PLAIN"
+    public static let keyword = "plain"
+    public static let isAlwaysAccepted = true
+    public static let takesInitialResponse = true
+    public static let needsAuthServer = false
 
-    package init(salt: [UInt8]) {}
+    public init(salt: [UInt8]) {}
 
-    package var firstChallenge: [UInt8] { [] }
+    public var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
+    public mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let first = response.firstIndex(of: 0), first + 1 < response.count else {
             return .malformed(note: "client sent invalid login in AUTH PLAIN command")
         }
@@ -25,7 +25,7 @@ package struct Plain: SASLMechanism {
 
     /// What a client says to log in, base64. Nil where login or password hold a NUL, which would end
     /// its field.
-    package static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
+    public static func initialResponse(login: [UInt8], password: Secret) -> Secret? {
         if login.span.firstIndex(of: 0) != nil || password.span.firstIndex(of: 0) != nil { return nil }
         var message = Secret(capacity: login.count + password.count + 2)
         message.append(0)

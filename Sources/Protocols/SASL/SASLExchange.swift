@@ -1,7 +1,7 @@
 /// One AUTHENTICATE or AUTH command of any protocol, from its mechanism's name to credentials. Each
 /// command begins one afresh, so nothing of an earlier attempt can reach a later one.
-package struct SASLExchange: Sendable {
-    package enum Outcome: Sendable {
+public struct SASLExchange: Sendable {
+    public enum Outcome: Sendable {
         /// Send this challenge, base64 already, in the protocol's continuation line, and go on with the client's answer.
         indirect case challenge([UInt8], SASLExchange)
         case credentials(Credentials)
@@ -16,7 +16,7 @@ package struct SASLExchange: Sendable {
     ///   - name: the mechanism as the client wrote it, in any case.
     ///   - enabled: the keywords that the server's directive lists.
     ///   - initialResponse: base64, nil where the client sent none.
-    package static func begin(
+    public static func begin(
         _ name: Span<UInt8>, enabled: [String], initialResponse: Secret?, salt: [UInt8]
     ) -> Outcome {
         guard let type = mechanism(named: name), type.isAlwaysAccepted || enabled.contains(type.keyword) else {
@@ -33,7 +33,7 @@ package struct SASLExchange: Sendable {
     }
 
     /// Takes the client's next line, base64, without its end and cut at the first space.
-    package func receive(_ line: Span<UInt8>) -> Outcome {
+    public func receive(_ line: Span<UInt8>) -> Outcome {
         var mechanism = mechanism
         guard let response = Base64.decode(line) else {
             let name = type(of: mechanism).name
@@ -50,7 +50,7 @@ package struct SASLExchange: Sendable {
 extension DialogueStart {
     /// `<random.time@server_name>`: what APOP and CRAM-MD5 clients digest with their password, and
     /// what `Auth-Salt` tells the auth server. One for the whole session.
-    package func salt(at serverName: [UInt8]) -> [UInt8] {
+    public func salt(at serverName: [UInt8]) -> [UInt8] {
         Array("<\(challenge).\(time)@".utf8) + serverName + [UInt8(ascii: ">")]
     }
 }

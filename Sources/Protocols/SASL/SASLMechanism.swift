@@ -1,5 +1,5 @@
 /// A way to log in (RFC 4422). One file for each, and one line in `saslMechanisms`.
-package protocol SASLMechanism: Sendable {
+public protocol SASLMechanism: Sendable {
     /// As clients ask for it and capability lines show it: `PLAIN`.
     static var name: String { get }
     /// As `imap_auth`, `pop3_auth` and `smtp_auth` say it: `plain`.
@@ -20,7 +20,7 @@ package protocol SASLMechanism: Sendable {
     mutating func receive(_ response: Span<UInt8>) -> SASLStep
 }
 
-package enum SASLStep: Sendable, Equatable {
+public enum SASLStep: Sendable, Equatable {
     /// Ask on, with this challenge, before base64.
     case challenge([UInt8])
     case credentials(Credentials)
@@ -29,12 +29,12 @@ package enum SASLStep: Sendable, Equatable {
 }
 
 /// Every mechanism, in the order in which capability lines show them.
-package let saslMechanisms: [any SASLMechanism.Type] = [
+public let saslMechanisms: [any SASLMechanism.Type] = [
     Plain.self, Login.self, CRAMMD5.self, External.self, XOAUTH2.self, OAUTHBEARER.self,
 ]
 
 /// The mechanisms that a directive such as `imap_auth` lists by their keywords, in the order in
 /// which capability lines show them.
-package func enabledMechanisms(_ keywords: [String]) -> [any SASLMechanism.Type] {
+public func enabledMechanisms(_ keywords: [String]) -> [any SASLMechanism.Type] {
     saslMechanisms.filter { keywords.contains($0.keyword) }
 }

@@ -1,20 +1,20 @@
 /// `user=LOGIN^Aauth=Bearer TOKEN^A^A`, the large providers' mechanism from before RFC 7628
 /// (`mail-imap.md`, section 7).
-package struct XOAUTH2: OAuthMechanism {
-    package static let name = "XOAUTH2"
-    package static let keyword = "xoauth2"
-    package static let isAlwaysAccepted = false
-    package static let takesInitialResponse = true
-    package static let needsAuthServer = false
-    package static let method = AuthMethod.xoauth2
+public struct XOAUTH2: OAuthMechanism {
+    public static let name = "XOAUTH2"
+    public static let keyword = "xoauth2"
+    public static let isAlwaysAccepted = false
+    public static let takesInitialResponse = true
+    public static let needsAuthServer = false
+    public static let method = AuthMethod.xoauth2
 
     private static let userPrefix = "user="
 
-    package init(salt: [UInt8]) {}
+    public init(salt: [UInt8]) {}
 
-    package var firstChallenge: [UInt8] { [] }
+    public var firstChallenge: [UInt8] { [] }
 
-    package mutating func receive(_ response: Span<UInt8>) -> SASLStep {
+    public mutating func receive(_ response: Span<UInt8>) -> SASLStep {
         guard let separator = response.firstIndex(of: .startOfHeading),
             response.hasKeyword(Self.userPrefix), separator >= Self.userPrefix.utf8.count
         else {
@@ -33,11 +33,11 @@ package struct XOAUTH2: OAuthMechanism {
             Credentials(method: Self.method, login: login, secret: Secret(response.extracting(token))))
     }
 
-    package static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
+    public static func initialResponse(login: [UInt8], token: Secret) -> Secret? {
         BearerPair.response(header: Array(userPrefix.utf8) + login, token: token)
     }
 
-    package static let answerToError: [UInt8] = []
+    public static let answerToError: [UInt8] = []
 
-    package static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.isEmpty }
+    public static func isAnswerToError(_ line: Span<UInt8>) -> Bool { line.isEmpty }
 }

@@ -1,16 +1,16 @@
-package import Configuration
+public import Configuration
 
 /// SMTP with the settings of one server block (`mail-smtp.md`).
-package final class SMTP: MailProtocol {
-    package static let name = "smtp"
-    package static let wellKnownPorts: [UInt16] = [25, 465, 587]
-    package static let implicitTLSPort: UInt16 = 465
-    package static var settings: any SettingsGroup.Type { SMTPSettings.self }
+public final class SMTP: MailProtocol {
+    public static let name = "smtp"
+    public static let wellKnownPorts: [UInt16] = [25, 465, 587]
+    public static let implicitTLSPort: UInt16 = 465
+    public static var settings: any SettingsGroup.Type { SMTPSettings.self }
 
     let policy: DialoguePolicy
     /// The words of `smtp_auth`.
     let auth: [String]
-    package let usesChallenge: Bool
+    public let usesChallenge: Bool
     let greeting: [UInt8]
     /// The answer to HELO, and those to EHLO.
     let helloReply: [UInt8]
@@ -19,10 +19,10 @@ package final class SMTP: MailProtocol {
     let capabilitiesForProxies: SMTPCapabilityLists
     /// How the server greets its upstreams.
     let upstreamHello: SMTPHello
-    package let clientBufferSize: Int
-    package let greetingDelay: Duration?
+    public let clientBufferSize: Int
+    public let greetingDelay: Duration?
 
-    package init(_ settings: Settings, policy: DialoguePolicy) {
+    public init(_ settings: Settings, policy: DialoguePolicy) {
         self.policy = policy
         let settings = settings[SMTPSettings.self]
         auth = settings.auth
@@ -42,17 +42,17 @@ package final class SMTP: MailProtocol {
         .name, .address, .port, .proto, .helo, .login, .destinationAddress, .destinationPort, .hopsLeft, .session,
     ]
 
-    package func printableByteCount(of input: Span<UInt8>) -> Int { SMTPCommand.byteCountWithoutPassword(of: input) }
-    package var tellsClientHost: Bool { true }
-    package var mayTrustProxy: Bool { true }
-    package var needsAuthServer: [String] {
+    public func printableByteCount(of input: Span<UInt8>) -> Int { SMTPCommand.byteCountWithoutPassword(of: input) }
+    public var tellsClientHost: Bool { true }
+    public var mayTrustProxy: Bool { true }
+    public var needsAuthServer: [String] {
         enabledMechanisms(auth).filter { $0.needsAuthServer }.map { "smtp_auth \($0.keyword)" }
     }
 
     /// Whether messages are taken without a login (`mail-smtp.md`, section 6).
     var takesMailWithoutLogin: Bool { auth.contains(AuthMethod.none.rawValue) }
 
-    package func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
+    public func makeClientDialogue(_ start: DialogueStart) -> any ClientDialogue {
         SMTPClientDialogue(of: self, start)
     }
 }

@@ -1,6 +1,6 @@
 /// An SMTP client's way to its login, or to its first recipient where no login is asked for
 /// (`mail-smtp.md`, sections 3 to 7).
-package struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
+public struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
     private enum State: Sendable {
         case idle
         case negotiating(SASLExchange)
@@ -29,9 +29,9 @@ package struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
         mayClaim = start.believesClaims
     }
 
-    package func greeting(overTLS: Bool) -> [UInt8] { server.greeting }
+    public func greeting(overTLS: Bool) -> [UInt8] { server.greeting }
 
-    package mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
+    public mutating func receive(_ input: Span<UInt8>, overTLS: Bool) -> ClientStep {
         if expectsResponse {
             let parsed = ResponseLine.parse(input, words: SMTPCommand.maxArguments)
             return admit(parsed, invalid: SMTPReply.invalidCommand) { dialogue, response in dialogue.take(response) }
@@ -43,19 +43,19 @@ package struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
 
     mutating func abandonExchange() { state = .idle }
 
-    package mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
+    public mutating func receiveTooLong(_ input: Span<UInt8>) -> ClientStep {
         ClientBudget.turnAwayTooLong(input, isResponse: expectsResponse, invalid: SMTPReply.invalidCommand)
     }
 
     /// Only that the client has said EHLO is remembered: it is no secret and binds nobody. Nothing has been claimed,
     /// or TLS would not begin.
-    package mutating func forgetPlaintext() {
+    public mutating func forgetPlaintext() {
         state = .idle
         client.helo = nil
         sender = nil
     }
 
-    package mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
+    public mutating func refuse(_ refusal: Refusal, thenCloses: Bool) -> ClientAction {
         let reply = SMTPReply.refusal(refusal)
         if case .authenticating(let method) = state,
             let explaining = OAuthRefusal(refusal, of: method, reply: reply, thenCloses: thenCloses)
@@ -67,11 +67,11 @@ package struct SMTPClientDialogue: ClientDialogue, BudgetedDialogue {
         return thenCloses ? .close(after: reply) : .reply(reply)
     }
 
-    package func farewell(_ reason: Farewell) -> [UInt8] {
+    public func farewell(_ reason: Farewell) -> [UInt8] {
         SMTPReply.farewell(reason, of: server.policy.serverName)
     }
 
-    package func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
+    public func makeUpstreamDialogue(with credentials: Credentials, to route: UpstreamTerms) -> any UpstreamDialogue {
         let login = SMTPUpstreamDialogue(credentials, from: client, to: route, of: server)
         guard route.startsTLS else { return login }
         return UpstreamStartTLS(SMTPStartTLS(serverName: server.policy.serverName), before: login)

@@ -1,5 +1,5 @@
 /// What an SMTP client says before its session is relayed (RFC 5321, RFC 4954, RFC 3207).
-package enum SMTPCommand: Equatable, Sendable {
+public enum SMTPCommand: Equatable, Sendable {
     /// Nil where there was not exactly one argument.
     case helo([UInt8]?), ehlo([UInt8]?)
     case auth(mechanism: [UInt8], initialResponse: Secret?)
@@ -13,10 +13,10 @@ package enum SMTPCommand: Equatable, Sendable {
     case xclient([[UInt8]])
 
     /// A line that is kept as it came, for the auth server and the upstream to judge.
-    package struct EnvelopeLine: Equatable, Sendable {
+    public struct EnvelopeLine: Equatable, Sendable {
         /// The line from its command word to the end of its last argument, inner spaces included.
-        package let text: [UInt8]
-        package let hasArguments: Bool
+        public let text: [UInt8]
+        public let hasArguments: Bool
 
         init(_ words: LineWords, of bytes: Span<UInt8>) {
             text = bytes.bytes(in: 0..<words[words.count - 1].upperBound)
@@ -28,7 +28,7 @@ package enum SMTPCommand: Equatable, Sendable {
     static let maxArguments = 11
 
     /// Parses the command that starts at the first byte (`mail-smtp.md`, section 2).
-    package static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPCommand> {
+    public static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPCommand> {
         guard let line = bytes.line() else { return .incomplete }
         do throws(ParseFault) {
             return .complete(try command(on: line, of: bytes), byteCount: line.end)

@@ -1,14 +1,14 @@
 /// One line of an upstream's reply (RFC 5321, section 4.2.1).
-package struct SMTPReplyLine: Equatable, Sendable {
-    package let code: Int
+public struct SMTPReplyLine: Equatable, Sendable {
+    public let code: Int
     /// Lines but the last have a hyphen after the code.
-    package let isLast: Bool
+    public let isLast: Bool
     /// What is said behind that, without the line's end.
-    package let text: Range<Int>
+    public let text: Range<Int>
 
     /// Parses the line that starts at the first byte. The code has three digits, the first of them
     /// 2 to 5.
-    package static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPReplyLine> {
+    public static func parse(_ bytes: Span<UInt8>) -> Parsed<SMTPReplyLine> {
         guard let line = bytes.line() else { return .incomplete }
         let digits = line.content.prefix(3)
         guard digits.count == 3, let code = bytes.decimal(in: digits), (200...599).contains(code) else {
@@ -22,22 +22,22 @@ package struct SMTPReplyLine: Equatable, Sendable {
 }
 
 /// A whole reply, as it grows line by line.
-package struct SMTPReply: Equatable, Sendable {
+public struct SMTPReply: Equatable, Sendable {
     /// How many bytes a reply may have; no login needs more.
-    package static let maxByteCount = 64 * 1024
+    public static let maxByteCount = 64 * 1024
 
-    package private(set) var code: Int?
+    public private(set) var code: Int?
     /// The lines as they came, each with its end.
-    package private(set) var bytes: [UInt8] = []
+    public private(set) var bytes: [UInt8] = []
 
     /// What the last line says behind its code.
-    package var text: [UInt8] { Array(bytes[lastText]) }
+    public var text: [UInt8] { Array(bytes[lastText]) }
     private var lastText = 0..<0
 
     /// Where a reply stands after what has come. More of a partial one is to come.
-    package enum Progress: Equatable, Sendable { case partial, whole, malformed, tooLong }
+    public enum Progress: Equatable, Sendable { case partial, whole, malformed, tooLong }
 
-    package init() {}
+    public init() {}
 
     /// Forgets the lines, to be the next reply.
     mutating func begin() {
@@ -48,7 +48,7 @@ package struct SMTPReply: Equatable, Sendable {
 
     /// Reads the lines that have come, from the first byte to the end of the reply. All of its lines have the same code,
     /// so that none can say yes and no.
-    package mutating func read(_ input: Span<UInt8>) -> (progress: Progress, byteCount: Int) {
+    public mutating func read(_ input: Span<UInt8>) -> (progress: Progress, byteCount: Int) {
         var end = 0
         defer { bytes.append(input.extracting(0..<end)) }
         while true {

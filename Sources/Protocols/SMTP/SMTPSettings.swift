@@ -1,20 +1,20 @@
-package import Configuration
+public import Configuration
 
 /// What one server block says of SMTP (`mail-directives.md`, section 5).
-package struct SMTPSettings: SettingsGroup {
+public struct SMTPSettings: SettingsGroup {
     /// Keywords of SASL mechanisms, and `none`.
-    @Setting package var auth = [Plain.keyword, Login.keyword]
-    @Setting package var capabilities: [[UInt8]] = []
+    @Setting public var auth = [Plain.keyword, Login.keyword]
+    @Setting public var capabilities: [[UInt8]] = []
     /// One memory page.
-    @Setting package var clientBuffer = 4096
-    @Setting package var greetingDelay = Duration.zero
+    @Setting public var clientBuffer = 4096
+    @Setting public var greetingDelay = Duration.zero
 
-    package init() {}
+    public init() {}
 
     /// `none` is no mechanism: it lets messages in without a login.
     private static let authKeywords = saslMechanisms.map { $0.keyword } + [AuthMethod.none.rawValue]
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .bitmask("smtp_auth", of: authKeywords, in: [.mail, .server], sets: \.$auth),
         .words("smtp_capabilities", in: [.mail, .server], sets: \.$capabilities),
         .size("smtp_client_buffer", in: [.mail, .server], sets: \.$clientBuffer, atLeast: 1, atMost: 1 << 30),

@@ -1,6 +1,6 @@
 /// The login at an SMTP upstream (`mail-proxy.md`, section 6): a script of commands that the settings
 /// and the client's words lay down, and that every reply carries on or ends.
-package struct SMTPUpstreamDialogue: UpstreamDialogue {
+public struct SMTPUpstreamDialogue: UpstreamDialogue {
     private enum State: Sendable {
         /// These credentials make no login; nothing is said.
         case hopeless(Obstacle)
@@ -54,7 +54,7 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
     private let introduction: Introduction?
 
     /// - Parameter client: what the client has said of itself.
-    package init(_ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, of server: SMTP) {
+    public init(_ credentials: Credentials, from client: SMTPClientWords, to route: UpstreamTerms, of server: SMTP) {
         let policy = server.policy
         // Whether credentials are put to the upstream. A message without a login has none.
         let putsCredentials = policy.proxiesSMTPAuth || route.upstreamDecides
@@ -92,14 +92,14 @@ package struct SMTPUpstreamDialogue: UpstreamDialogue {
         return try Command(.plain, "AUTH PLAIN ", response.span)
     }
 
-    package var activity: StaticString {
+    public var activity: StaticString {
         switch state {
         case .hopeless, .decided: Purpose.connection.activity
         case .awaitingReply(let purpose): purpose.activity
         }
     }
 
-    package mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
+    public mutating func receive(_ input: Span<UInt8>) -> UpstreamStep {
         switch state {
         case .hopeless(let obstacle):
             return UpstreamStep(byteCount: 0, obstacle.action)
@@ -173,13 +173,13 @@ struct SMTPHello: Sendable {
 }
 
 /// What an SMTP client has said of itself.
-package struct SMTPClientWords: Equatable, Sendable {
+public struct SMTPClientWords: Equatable, Sendable {
     /// The name of its last HELO or EHLO.
-    package var helo: [UInt8]?
+    public var helo: [UInt8]?
     /// Whether it has ever said EHLO.
-    package var speaksESMTP = false
+    public var speaksESMTP = false
 
-    package init(helo: [UInt8]? = nil, speaksESMTP: Bool = false) {
+    public init(helo: [UInt8]? = nil, speaksESMTP: Bool = false) {
         self.helo = helo
         self.speaksESMTP = speaksESMTP
     }

@@ -1,16 +1,16 @@
 import Configuration
-package import Kernel
+public import Kernel
 
 /// What limits know of clients, in memory that all workers share. The master makes it, before it builds the
 /// servers of a configuration, from that of the configuration before.
-@LoopActor package final class AccessMemory {
+@LoopActor public final class AccessMemory {
     private var tallies: [ConnectionZone: SharedTally] = [:]
     /// The logins that have failed; nil where nobody counts them.
     private(set) var failures: SharedThrottle?
     private let earlier: (tallies: [ConnectionZone: SharedTally], failures: SharedThrottle?)
 
     /// - Parameter old: of the configuration that is to be replaced; nil at the start.
-    package init(continuing old: AccessMemory? = nil) { earlier = (old?.tallies ?? [:], old?.failures) }
+    public init(continuing old: AccessMemory? = nil) { earlier = (old?.tallies ?? [:], old?.failures) }
 
     /// Makes what the servers of a configuration count in. What was there before, in the same size and for zones with
     /// the same key, goes on.
@@ -38,7 +38,7 @@ package import Kernel
     }
 
     /// Gives back what a worker held that is no more.
-    package func forget(process: Int32) {
+    public func forget(process: Int32) {
         for tally in tallies.values { tally.giveBackAll(of: process) }
     }
 }

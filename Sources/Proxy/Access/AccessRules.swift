@@ -1,10 +1,10 @@
-package import Kernel
+public import Kernel
 
 /// One `allow` or `deny`.
-package struct AccessRule: Sendable, Equatable {
-    package let isAllowed: Bool
+public struct AccessRule: Sendable, Equatable {
+    public let isAllowed: Bool
     /// Nil: everybody.
-    package let network: Network?
+    public let network: Network?
 
     func concerns(_ address: SocketAddress) -> Bool { network?.contains(address) ?? true }
 }
@@ -12,5 +12,5 @@ package struct AccessRule: Sendable, Equatable {
 extension [AccessRule] {
     /// Whether a client may come in: the first rule that is about its address says so, and where there is
     /// none, everybody may.
-    package func admit(_ address: SocketAddress) -> Bool { first { $0.concerns(address) }?.isAllowed ?? true }
+    public func admit(_ address: SocketAddress) -> Bool { first { $0.concerns(address) }?.isAllowed ?? true }
 }

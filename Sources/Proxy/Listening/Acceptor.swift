@@ -1,11 +1,11 @@
-package import Kernel
+public import Kernel
 import Protocols
 import Telemetry
 
 /// A worker's listeners: it takes waiting connections and makes sessions of them.
-@LoopActor package final class Acceptor {
+@LoopActor public final class Acceptor {
     /// How workers that wait at the same listeners agree on who accepts (`processes.md`, section 8).
-    package enum Sharing {
+    public enum Sharing {
         /// There is one worker.
         case alone
         /// The system wakes one of them.
@@ -28,10 +28,10 @@ import Telemetry
     /// Ends the time in which handshakes that have begun can end.
     private let lastCall = LoopTimer()
     /// Called when nothing is accepted any longer.
-    package var whenClosed: (@LoopActor () -> Void)?
+    public var whenClosed: (@LoopActor () -> Void)?
 
     /// Whom a listener's sockets belong to.
-    package enum Ownership {
+    public enum Ownership {
         /// All workers accept on it.
         case shared
         /// No other worker accepts on it.
@@ -48,7 +48,7 @@ import Telemetry
     /// end of the line.
     private static let connectionsInARow = 16
 
-    package init(worker: WorkerServices, settings: EventsSettings, sharing: Sharing) {
+    public init(worker: WorkerServices, settings: EventsSettings, sharing: Sharing) {
         self.worker = worker
         self.sharing = sharing
         acceptsMany = settings.multiAccept
@@ -58,13 +58,13 @@ import Telemetry
     }
 
     /// Begins to accept on a listener that the master has bound. The descriptor becomes this worker's.
-    package func open(
+    public func open(
         _ descriptor: consuming FileDescriptor, for entrance: Entrance, as ownership: Ownership = .shared
     ) throws(KernelError) {
         try open(EventSource(descriptor, isStream: false), for: entrance, as: ownership)
     }
 
-    package func open(_ source: EventSource, for entrance: Entrance, as ownership: Ownership) throws(KernelError) {
+    public func open(_ source: EventSource, for entrance: Entrance, as ownership: Ownership) throws(KernelError) {
         let door = Door(source, entrance: entrance, ownership: ownership, acceptor: self)
         if case .oneIsWoken = sharing { door.source.isShared = !door.isOwn }
         doors.append(door)
@@ -72,13 +72,13 @@ import Telemetry
     }
 
     /// Accepts no longer where this worker has stood in for others.
-    package func stepBack() { close(doors.filter { $0.ownership == .guest }) }
+    public func stepBack() { close(doors.filter { $0.ownership == .guest }) }
 
-    package var isClosed: Bool { doors.isEmpty }
+    public var isClosed: Bool { doors.isEmpty }
 
     /// Accepts nothing any longer; the master's copies of the listeners stay open. But where a listener goes
     /// with this worker, and so turns newcomers away, those are let in who are already on their way.
-    package func close() {
+    public func close() {
         close(doors.filter { !$0.source.turnsAwayNewcomers })
         guard !isClosed else { return closeNow() }
         // Nobody else may own it by now.
@@ -87,7 +87,7 @@ import Telemetry
     }
 
     /// Accepts nothing any longer, at once.
-    package func closeNow() {
+    public func closeNow() {
         close(doors)
         resumption.stop()
         nextTry.stop()

@@ -1,22 +1,22 @@
-package import Kernel
+public import Kernel
 
 /// A socket that is to be bound, and the server blocks whose clients come in by it.
 ///
 /// Where a port's wildcard address is configured, only that is bound, and those of the port's other
 /// addresses whose `listen` says something about the socket. Clients of all others come in by the wildcard,
 /// and are told apart by the address they connected to (`mail-directives.md`, section 3).
-@LoopActor package struct Entrance {
-    package let address: SocketAddress
-    package private(set) var listens: [(listen: Listen, server: MailServer)]
+@LoopActor public struct Entrance {
+    public let address: SocketAddress
+    public private(set) var listens: [(listen: Listen, server: MailServer)]
 
     /// What the `listen` of the address itself says; those that are only covered by it say nothing.
-    package var options: ListenOptions { listens.first { $0.listen.address == address }?.listen.options ?? ListenOptions() }
+    public var options: ListenOptions { listens.first { $0.listen.address == address }?.listen.options ?? ListenOptions() }
 
     /// Whether each worker has a socket of its own. In the file system there can be only one of a name.
-    package var hasSocketPerWorker: Bool { options.reuseport && !address.isUnix }
+    public var hasSocketPerWorker: Bool { options.reuseport && !address.isUnix }
 
     /// The entrances of all servers, in the order of their first `listen`.
-    package static func entrances(of servers: [MailServer]) -> [Entrance] {
+    public static func entrances(of servers: [MailServer]) -> [Entrance] {
         let all = servers.flatMap { server in server.listens.map { (listen: $0, server: server) } }
         let wildcards = Set(all.map(\.listen.address).filter(\.isWildcard))
         var entrances: [Entrance] = []

@@ -1,15 +1,15 @@
-package import Configuration
+public import Configuration
 
 /// Whose word is taken for a client's address, and who may be a client at all.
-package struct AccessSettings: SettingsGroup {
+public struct AccessSettings: SettingsGroup {
     /// `set_real_ip_from`: those whose PROXY header is believed.
-    @Setting package var trustedProxies: [Network] = []
+    @Setting public var trustedProxies: [Network] = []
     /// `allow` and `deny`, in the order of the file.
-    @Setting package var rules: [AccessRule] = []
+    @Setting public var rules: [AccessRule] = []
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "set_real_ip_from", in: [.mail, .server], takes: .exactly(1), inherits: \.$trustedProxies,
             handler: { (group, call) throws(DirectiveFault) in

@@ -1,26 +1,26 @@
-package import Configuration
+public import Configuration
 
 /// How auth servers are asked.
-package struct AuthHTTPSettings: SettingsGroup {
+public struct AuthHTTPSettings: SettingsGroup {
     /// For the whole exchange, however many servers it takes.
-    @Setting package var timeout = Duration.seconds(60)
+    @Setting public var timeout = Duration.seconds(60)
     /// How long a server that has failed is asked only if no other can be.
-    @Setting package var failTimeout = Duration.seconds(10)
+    @Setting public var failTimeout = Duration.seconds(10)
     /// `auth_http_header`: what is added to every question, in order.
-    @Setting package var headers: [Header] = []
-    @Setting package var passesClientCertificate = false
-    @Setting package var expandsVariables = false
+    @Setting public var headers: [Header] = []
+    @Setting public var passesClientCertificate = false
+    @Setting public var expandsVariables = false
 
-    package struct Header: Sendable, Equatable {
-        package let name: [UInt8]
-        package fileprivate(set) var value: VariableText
+    public struct Header: Sendable, Equatable {
+        public let name: [UInt8]
+        public fileprivate(set) var value: VariableText
         fileprivate let text: [UInt8]
         fileprivate let position: Position
     }
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .duration("auth_http_timeout", in: [.mail, .server], sets: \.$timeout),
         .duration("auth_http_fail_timeout", in: [.mail, .server], sets: \.$failTimeout),
         .custom(
@@ -35,7 +35,7 @@ package struct AuthHTTPSettings: SettingsGroup {
     ]
 
     /// Reads the variables in the headers, where the block lets them stand for something.
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         guard expandsVariables else { return }
         for index in headers.indices {
             do throws(DirectiveFault) {

@@ -1,24 +1,24 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// How a worker waits for what happens, and how many connections it holds.
-package struct EventsSettings: SettingsGroup {
+public struct EventsSettings: SettingsGroup {
     /// Clients, upstreams, auth servers and listeners of one worker together.
-    @Setting package var workerConnections = 512
-    @Setting package var method = PollingMethod.epoll
+    @Setting public var workerConnections = 512
+    @Setting public var method = PollingMethod.epoll
     /// Whether all waiting connections are accepted at once, rather than one in each turn.
-    @Setting package var multiAccept = false
+    @Setting public var multiAccept = false
     /// Whether workers take turns at accepting, instead of the system waking one of them.
-    @Setting package var usesAcceptMutex = false
+    @Setting public var usesAcceptMutex = false
     /// How long a worker waits for its turn; also the pause after the system has run out of descriptors.
-    @Setting package var acceptMutexDelay = Duration.milliseconds(500)
-    @Setting package var debuggedNetworks: [Network] = []
-    @Setting package var workerAIORequests = 32
-    @Setting package var epollEvents = 512
+    @Setting public var acceptMutexDelay = Duration.milliseconds(500)
+    @Setting public var debuggedNetworks: [Network] = []
+    @Setting public var workerAIORequests = 32
+    @Setting public var epollEvents = 512
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "worker_connections", in: [.events], takes: .exactly(1), sets: \.$workerConnections,
             handler: { (call) throws(DirectiveFault) in

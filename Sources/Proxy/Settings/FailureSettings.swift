@@ -1,16 +1,16 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// How many logins of an address may fail before nobody there is heard for a while.
-package struct FailureSettings: SettingsGroup {
-    @Setting package var limit: FailureRule?
+public struct FailureSettings: SettingsGroup {
+    @Setting public var limit: FailureRule?
     /// `auth_failure_exempt`: where failures do not matter.
-    @Setting package var exempt: [Network] = []
-    @Setting package var memoryByteCount = 1 << 20
+    @Setting public var exempt: [Network] = []
+    @Setting public var memoryByteCount = 1 << 20
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "auth_failure_limit", in: [.mail, .server], takes: .between(1, 4), sets: \.$limit,
             handler: { (call) throws(DirectiveFault) in
@@ -26,10 +26,10 @@ package struct FailureSettings: SettingsGroup {
 }
 
 /// `auth_failure_limit`.
-package struct FailureRule: Sendable, Equatable {
-    package private(set) var limit: SharedThrottle.Limit
+public struct FailureRule: Sendable, Equatable {
+    public private(set) var limit: SharedThrottle.Limit
     /// How long the answer to the first failed login is held back.
-    package private(set) var delay = Duration.seconds(1)
+    public private(set) var delay = Duration.seconds(1)
 
     /// Nobody counts, or waits, for longer.
     private static let longest = Duration.seconds(365 * 86400)

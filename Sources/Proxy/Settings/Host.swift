@@ -1,20 +1,20 @@
 import Configuration
-package import Kernel
+public import Kernel
 import Protocols
 
 /// A machine that is connected to: where it is, or by what name that is found out.
-package struct Host: Sendable, Equatable, CustomStringConvertible {
+public struct Host: Sendable, Equatable, CustomStringConvertible {
     /// What it is called, which its certificate is held to.
-    package let name: String
-    package private(set) var port: UInt16
+    public let name: String
+    public private(set) var port: UInt16
     /// Where it was when the configuration was loaded; empty where nobody knew.
-    package private(set) var addresses: [SocketAddress]
+    public private(set) var addresses: [SocketAddress]
     /// Whether name servers may be asked where it is. They are not asked for what `/etc/hosts` has: that is the
     /// operator's own word, and may be meant to differ.
-    package let isInDNS: Bool
+    public let isInDNS: Bool
 
     /// A host that is at this address.
-    package init(at address: SocketAddress, name: String) {
+    public init(at address: SocketAddress, name: String) {
         self.name = name
         port = address.port
         addresses = [address]
@@ -22,7 +22,7 @@ package struct Host: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// A host of which only name servers know where it is.
-    package init(named name: String, port: UInt16) {
+    public init(named name: String, port: UInt16) {
         self.name = name
         self.port = port
         addresses = []
@@ -52,5 +52,5 @@ package struct Host: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// As the log calls it: the address where there is but one, else the name.
-    package var description: String { addresses.count == 1 ? "\(addresses[0])" : name }
+    public var description: String { addresses.count == 1 ? "\(addresses[0])" : name }
 }

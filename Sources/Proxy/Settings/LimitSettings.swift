@@ -1,18 +1,18 @@
-package import Configuration
+public import Configuration
 import Kernel
-package import Telemetry
+public import Telemetry
 
 /// How many connections a client may have at once, in nginx's words.
-package struct LimitSettings: SettingsGroup {
-    @Setting package var zones: [ConnectionZone] = []
-    @Setting package var limits: [ConnectionLimit] = []
-    @Setting package var logLevel = LogLevel.error
+public struct LimitSettings: SettingsGroup {
+    @Setting public var zones: [ConnectionZone] = []
+    @Setting public var limits: [ConnectionLimit] = []
+    @Setting public var logLevel = LogLevel.error
     /// Limits are watched, but nobody is turned away.
-    @Setting package var isDryRun = false
+    @Setting public var isDryRun = false
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "limit_conn_zone", in: [.mail], takes: .exactly(2), inherits: \.$zones,
             handler: { (group, call) throws(DirectiveFault) in
@@ -37,17 +37,17 @@ package struct LimitSettings: SettingsGroup {
 }
 
 /// `limit_conn_zone`: by what connections are counted, and in how much memory.
-package struct ConnectionZone: Sendable, Hashable {
-    package enum Key: String, Sendable, CaseIterable {
+public struct ConnectionZone: Sendable, Hashable {
+    public enum Key: String, Sendable, CaseIterable {
         case binaryRemoteAddress = "$binary_remote_addr"
         case remoteAddress = "$remote_addr"
         /// Whoever has logged in.
         case remoteUser = "$remote_user"
     }
 
-    package let name: String
-    package let key: Key
-    package let byteCount: Int
+    public let name: String
+    public let key: Key
+    public let byteCount: Int
 
     private static let minimumPageCount = 8
 
@@ -69,9 +69,9 @@ package struct ConnectionZone: Sendable, Hashable {
 }
 
 /// `limit_conn`: how many connections there may be of each key of a zone.
-package struct ConnectionLimit: Sendable, Equatable {
-    package let zone: String
-    package let count: Int
+public struct ConnectionLimit: Sendable, Equatable {
+    public let zone: String
+    public let count: Int
 
     fileprivate init(zone: Word, count: Word) throws(DirectiveFault) {
         guard let number = count.number, number > 0 else {

@@ -1,19 +1,19 @@
 import Configuration
-package import Kernel
+public import Kernel
 
 /// The parameters of a `listen` directive (`mail-directives.md`, section 3).
-package struct ListenOptions: Sendable, Equatable {
+public struct ListenOptions: Sendable, Equatable {
     /// What the socket is made with and set to.
-    package var socket = ListeningSocket.Options()
+    public var socket = ListeningSocket.Options()
     /// Whether the address has a socket of its own, although a wildcard would cover it.
-    package var bind = false
+    public var bind = false
     /// Whether each worker has a socket of its own.
-    package var reuseport = false
-    package var ssl = false
+    public var reuseport = false
+    public var ssl = false
     /// Whether connections begin with a PROXY header.
-    package var proxyProtocol = false
+    public var proxyProtocol = false
 
-    package init() {}
+    public init() {}
 
     /// Reads the words after the address.
     init(_ words: ArraySlice<Word>) throws(DirectiveFault) {

@@ -1,18 +1,18 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 import Protocols
 
 /// Where a server listens, and the protocol it speaks there. Neither is inherited.
-package struct ListenSettings: SettingsGroup {
+public struct ListenSettings: SettingsGroup {
     /// One for each address, in the order of the file.
-    @Setting package var listens: [Listen] = []
+    @Setting public var listens: [Listen] = []
     /// What `protocol` says or, where it says nothing, what the first well-known port implies. Nil only
     /// until the server has been finished.
-    @Setting package var protocolName: String?
+    @Setting public var protocolName: String?
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "listen", in: [.server], takes: .atLeast(1),
             handler: { (group, call) throws(DirectiveFault) in try group.listen(call) }),
@@ -21,11 +21,11 @@ package struct ListenSettings: SettingsGroup {
             handler: { (call) throws(DirectiveFault) in try protocolName(call.words[0]) }),
     ]
 
-    package func close(_ block: Block, at position: Position) throws(DirectiveFault) {
+    public func close(_ block: Block, at position: Position) throws(DirectiveFault) {
         if listens.isEmpty { throw .message("no \"listen\" is defined for server") }
     }
 
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         if protocolName == nil { throw ConfigurationError("unknown mail protocol for server", at: position) }
         if settings[MailSettings.self].keepsConnectionsAlive { $listens.set(listens.map(\.keptAlive)) }
     }
@@ -71,7 +71,7 @@ package struct ListenSettings: SettingsGroup {
     }
 
     /// Refuses an address that two servers listen on: no block knows of another's.
-    package static func refuseDuplicates(among servers: [ServerBlock]) throws(ConfigurationError) {
+    public static func refuseDuplicates(among servers: [ServerBlock]) throws(ConfigurationError) {
         var taken: Set<SocketAddress> = []
         for listen in servers.flatMap({ $0.settings[ListenSettings.self].listens }) {
             guard taken.insert(listen.address).inserted else {
@@ -82,13 +82,13 @@ package struct ListenSettings: SettingsGroup {
 }
 
 /// One address to listen on.
-package struct Listen: Sendable, Equatable {
-    package let address: SocketAddress
+public struct Listen: Sendable, Equatable {
+    public let address: SocketAddress
     /// The address, as each session's log lines tell it.
-    package let name: String
-    package private(set) var options: ListenOptions
+    public let name: String
+    public private(set) var options: ListenOptions
     /// The `listen` directive, for what is found wrong with it later.
-    package let position: Position
+    public let position: Position
 
     fileprivate init(address: SocketAddress, options: ListenOptions, position: Position) {
         self.address = address

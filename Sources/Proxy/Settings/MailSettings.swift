@@ -1,18 +1,18 @@
-package import Configuration
+public import Configuration
 
 /// What concerns sessions as a whole.
-package struct MailSettings: SettingsGroup {
+public struct MailSettings: SettingsGroup {
     /// For everything before login, and for the login at the upstream.
-    @Setting package var timeout = Duration.seconds(60)
+    @Setting public var timeout = Duration.seconds(60)
     /// Who is asked for names and addresses while serving; nil: nobody.
-    @Setting package var resolver: Resolver?
+    @Setting public var resolver: Resolver?
     /// For one name.
-    @Setting package var resolverTimeout = Duration.seconds(30)
-    @Setting package var keepsConnectionsAlive = false
+    @Setting public var resolverTimeout = Duration.seconds(30)
+    @Setting public var keepsConnectionsAlive = false
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .duration("timeout", in: [.mail, .server], sets: \.$timeout),
         .custom(
             "resolver", in: [.mail, .server], takes: .atLeast(1), sets: \.$resolver,

@@ -1,8 +1,8 @@
 import Configuration
-package import Kernel
+public import Kernel
 
 /// A set of addresses, as `set_real_ip_from`, `allow` and the like name it.
-package enum Network: Sendable, Equatable {
+public enum Network: Sendable, Equatable {
     /// The leading bits of an address that count; the others are zero.
     case ipv4(UInt32, bitCount: Int)
     case ipv6(UInt64, UInt64, bitCount: Int)
@@ -19,7 +19,7 @@ package enum Network: Sendable, Equatable {
     }
 
     /// Whether the address is one of these. An IPv4 client of an IPv6 socket is an IPv4 client.
-    package func contains(_ address: SocketAddress) -> Bool {
+    public func contains(_ address: SocketAddress) -> Bool {
         switch (self, address.unmapped) {
         case (.ipv4(let network, let bitCount), .ipv4(let address, _)):
             address.keeping(leading: bitCount) == network

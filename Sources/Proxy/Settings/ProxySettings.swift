@@ -1,32 +1,32 @@
-package import Configuration
+public import Configuration
 import Kernel
-package import Protocols
+public import Protocols
 
 /// How a session logs in at its upstream and relays to it.
-package struct ProxySettings: SettingsGroup {
-    @Setting package var bufferSize = OwnProcess.pageSize
+public struct ProxySettings: SettingsGroup {
+    @Setting public var bufferSize = OwnProcess.pageSize
     /// How long a relay may be silent in both directions.
-    @Setting package var timeout = Duration.seconds(24 * 60 * 60)
+    @Setting public var timeout = Duration.seconds(24 * 60 * 60)
     /// Whether the client hears in the upstream's own words why its login failed.
-    @Setting package var passesErrorMessage = false
-    @Setting package var authenticatesSMTP = false
+    @Setting public var passesErrorMessage = false
+    @Setting public var authenticatesSMTP = false
     /// Nil where no file says: an upstream that an auth server names is then told by `XCLIENT` who the
     /// client is, one of `proxy_pass` is not.
-    @Setting package var sendsXCLIENT: Bool?
+    @Setting public var sendsXCLIENT: Bool?
     /// `proxy`: nginx has never looked at it.
-    @Setting package var isProxied = true
-    @Setting package var header = Header.none
+    @Setting public var isProxied = true
+    @Setting public var header = Header.none
     /// Whether upstreams of IMAP and POP3 are told by `ID` and `XCLIENT` who the client is.
-    @Setting package var passesClientID = false
+    @Setting public var passesClientID = false
     /// Where the auth server does not say otherwise.
-    @Setting package var security = UpstreamSecurity.off
+    @Setting public var security = UpstreamSecurity.off
 
     /// What is said of the client at the start of an upstream's connection.
-    package enum Header: Sendable { case none, v1, v2 }
+    public enum Header: Sendable { case none, v1, v2 }
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .size("proxy_buffer", in: [.mail, .server], sets: \.$bufferSize, atLeast: 1, atMost: 1 << 30),
         .duration("proxy_timeout", in: [.mail, .server], sets: \.$timeout),
         .flag("proxy_pass_error_message", in: [.mail, .server], sets: \.$passesErrorMessage),

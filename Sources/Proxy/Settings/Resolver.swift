@@ -1,16 +1,16 @@
 import Configuration
-package import Kernel
+public import Kernel
 
 /// The name servers that are asked, and how (`mail-directives.md`, section 3).
 ///
 /// Each directive is one of its own, with a cache of its own, even if another says the same.
-package struct Resolver: Sendable, Hashable {
+public struct Resolver: Sendable, Hashable {
     private let position: Position
-    package private(set) var servers: [SocketAddress] = []
+    public private(set) var servers: [SocketAddress] = []
     /// How long an answer is kept, whatever it says itself; nil: as long as it says.
-    package private(set) var validity: Duration?
-    package private(set) var asksForIPv4 = true
-    package private(set) var asksForIPv6 = true
+    public private(set) var validity: Duration?
+    public private(set) var asksForIPv4 = true
+    public private(set) var asksForIPv6 = true
 
     init(_ words: [Word], at position: Position) throws(DirectiveFault) {
         self.position = position

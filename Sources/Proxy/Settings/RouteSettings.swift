@@ -1,18 +1,18 @@
-package import Configuration
+public import Configuration
 import Kernel
 import Protocols
 
 /// How a server finds the mailbox of whom it serves: `auth_http` and `proxy_pass` are two ways to set
 /// one thing, so either on a server takes the place of what it would inherit.
-package struct RouteSettings: SettingsGroup {
+public struct RouteSettings: SettingsGroup {
     /// Nil only until a server has been finished.
-    @Setting package var route: Route?
+    @Setting public var route: Route?
     /// What is wrong with the route where no name server can be asked.
     @Setting private var unknownHost: ConfigurationError?
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         Directive(
             "auth_http", in: [.mail, .server], takes: .atLeast(1),
             apply: { (group, call) throws(DirectiveFault) in
@@ -65,7 +65,7 @@ package struct RouteSettings: SettingsGroup {
 
     /// An upstream without a port gets that of the server's protocol: the one for TLS from the first byte
     /// where `proxy_ssl on` has it spoken so.
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         guard block == .server else { return }
         if let unknownHost, settings[MailSettings.self].resolver == nil { throw unknownHost }
         switch route {
@@ -83,7 +83,7 @@ package struct RouteSettings: SettingsGroup {
 }
 
 /// Who says where a mailbox lives.
-package enum Route: Sendable, Equatable {
+public enum Route: Sendable, Equatable {
     /// One of these is asked, at each login: the first that can be.
     case authServers([AuthServer])
     /// All mailboxes live there, and it judges logins itself.
@@ -97,23 +97,23 @@ package enum Route: Sendable, Equatable {
 }
 
 /// An auth server, as `auth_http` names it.
-package final class AuthServer: Sendable, Equatable {
-    package let host: Host
+public final class AuthServer: Sendable, Equatable {
+    public let host: Host
     /// `https`.
-    package let usesTLS: Bool
+    public let usesTLS: Bool
     /// What each question to it begins with.
     let opening: AuthRequest.Opening
 
     /// - Parameters:
     ///   - hostHeader: without port, an IPv6 address in brackets, `localhost` for a UNIX socket.
     ///   - uri: path and query.
-    package init(host: Host, hostHeader: [UInt8], uri: [UInt8], usesTLS: Bool = false) {
+    public init(host: Host, hostHeader: [UInt8], uri: [UInt8], usesTLS: Bool = false) {
         self.host = host
         self.usesTLS = usesTLS
         opening = AuthRequest.Opening(uri: uri, host: hostHeader)
     }
 
-    package static func == (left: AuthServer, right: AuthServer) -> Bool {
+    public static func == (left: AuthServer, right: AuthServer) -> Bool {
         left.host == right.host && left.usesTLS == right.usesTLS && left.opening == right.opening
     }
 

@@ -1,7 +1,7 @@
 import Configuration
 
 /// What a session knows of itself that a file may ask for.
-package enum SessionVariable: String, CaseIterable, Sendable {
+public enum SessionVariable: String, CaseIterable, Sendable {
     case clientAddress = "remote_addr"
     case clientPort = "remote_port"
     case serverAddress = "server_addr"
@@ -17,13 +17,13 @@ package enum SessionVariable: String, CaseIterable, Sendable {
 }
 
 /// A text in which `$name` and `${name}` may stand for what a session knows of itself.
-package struct VariableText: Sendable, Equatable {
-    package enum Part: Sendable, Equatable {
+public struct VariableText: Sendable, Equatable {
+    public enum Part: Sendable, Equatable {
         case text([UInt8])
         case variable(SessionVariable)
     }
 
-    package private(set) var parts: [Part] = []
+    public private(set) var parts: [Part] = []
 
     /// A text in which nothing stands for anything else.
     init(literally text: [UInt8]) { parts = [.text(text)] }

@@ -1,8 +1,8 @@
 import COpenSSL
-package import Kernel
+public import Kernel
 
 /// TLS with a server that we have connected to.
-@LoopActor package final class TLSClientConnection: TLSConnection {
+@LoopActor public final class TLSClientConnection: TLSConnection {
     private let context: TLSClientContext
     /// The name that the server must have.
     private let name: String
@@ -12,7 +12,7 @@ package import Kernel
     /// - Parameters:
     ///   - address: where the server is; its sessions are kept by it and by its name.
     ///   - host: the server's name, or its address, where no directive says another.
-    package init(
+    public init(
         _ context: TLSClientContext, over source: EventSource, to address: SocketAddress, host: String
     ) throws(TLSError) {
         self.context = context

@@ -1,5 +1,5 @@
 import COpenSSL
-package import Kernel
+public import Kernel
 
 /// A connection of OpenSSL's, freed by leaving.
 struct ConnectionHandle: ~Copyable {
@@ -21,16 +21,16 @@ struct ConnectionHandle: ~Copyable {
 /// TLS over a stream of the loop, whichever side is ours. It moves bytes between the stream and memory as
 /// far as that goes without waiting, and leaves the waiting to its owner: what would block clears the flag
 /// of the stream that has to become true again.
-@LoopActor package class TLSConnection {
+@LoopActor public class TLSConnection {
     let handle: ConnectionHandle
     let stream: StreamBIO
     /// What has gone wrong, once something has. Nothing moves any more then.
-    package private(set) var fault: TLSError?
+    public private(set) var fault: TLSError?
     /// The other side has said that it sends no more, or is gone. What it sends all the same is not read.
     private var hasEnded = false
     /// Whether bytes have been taken from the stream, or an end, that it will not tell of any more: then
     /// waiting for it would be wrong, and the next `receive` yields them.
-    package private(set) var hasBufferedInput = false
+    public private(set) var hasBufferedInput = false
     /// A message between the two TLS has come in part, such as new keys, and OpenSSL sends nothing before it has
     /// the rest: to wait for the stream to take something would be to wait for what is already so.
     private var sendsAfterReading = false
@@ -38,7 +38,7 @@ struct ConnectionHandle: ~Copyable {
     private var readsAfterSending = false
 
     /// How a handshake stands.
-    package enum Progress: Equatable { case done, wouldBlock, failed(TLSError) }
+    public enum Progress: Equatable, Sendable { case done, wouldBlock, failed(TLSError) }
 
     init(_ context: borrowing ContextHandle, over source: EventSource) throws(TLSError) {
         handle = try ConnectionHandle(context)
@@ -48,17 +48,17 @@ struct ConnectionHandle: ~Copyable {
         hearMessages()
     }
 
-    package var source: EventSource { stream.source }
+    public var source: EventSource { stream.source }
 
     /// Whether `receive` may get any further than it did.
-    package var isReadable: Bool { readsAfterSending ? source.isWritable : source.isReadable || hasBufferedInput }
+    public var isReadable: Bool { readsAfterSending ? source.isWritable : source.isReadable || hasBufferedInput }
     /// Whether `send` may get any further than it did.
-    package var isWritable: Bool { sendsAfterReading ? source.isReadable : source.isWritable }
+    public var isWritable: Bool { sendsAfterReading ? source.isReadable : source.isWritable }
 
     // MARK: Handshake
 
     /// Goes on with the handshake as far as the stream allows.
-    package func handshake() -> Progress {
+    public func handshake() -> Progress {
         if let fault { return .failed(fault) }
         ErrorQueue.clear()
         let status = SSL_do_handshake(handle.pointer)
@@ -98,7 +98,7 @@ struct ConnectionHandle: ~Copyable {
     func handshakeFailed(_ error: TLSError) -> TLSError { error }
 
     /// Whether a session of before goes on, which spares both sides the certificate.
-    package var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
+    public var isResumed: Bool { SSL_session_reused(handle.pointer) == 1 }
 
     // MARK: Bytes
 
@@ -106,7 +106,7 @@ struct ConnectionHandle: ~Copyable {
     ///
     /// As with a plain stream, `.wouldBlock` leaves `isReadable` false. What broke the connection is
     /// in `fault`.
-    package func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
+    public func receive(into buffer: SharedBuffer, atMost limit: Int = SharedBuffer.byteCount) -> Transfer {
         if hasEnded { return .closed }
         if fault != nil { return .failed(KernelError("SSL_read()", KernelError.protocolFault)) }
         return buffer.fill(atMost: limit) { span in
@@ -164,14 +164,14 @@ struct ConnectionHandle: ~Copyable {
 
     /// What comes from here on holds no password, so that to overwrite each buffer before it is freed would be for
     /// nothing. One that still holds something of before makes us go on with it.
-    package func expectNoPasswords() {
+    public func expectNoPasswords() {
         if SSL_has_pending(handle.pointer) == 0 { SSL_clear_options(handle.pointer, openssl_cleanse_plaintext) }
     }
 
     /// Encrypts and sends as much as the kernel takes. After `.wouldBlock`, which leaves `isWritable` false, the
     /// same bytes must come again, from wherever they are by then, since some of them may be on their way already.
     /// - Parameter hasMore: whether more is sent right behind, or the sending ended, with which the last of it may go.
-    package func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
+    public func send(_ bytes: Span<UInt8>, hasMore: Bool = false) -> Transfer {
         if fault != nil { return .closed }
         if bytes.isEmpty { return .moved(0) }
         sendsAfterReading = false
@@ -199,7 +199,7 @@ struct ConnectionHandle: ~Copyable {
 
     /// Tells the other side that nothing more comes, where that goes without waiting. The stream stays open, but its sending
     /// must be ended right behind, or it be closed: what is said here goes with that.
-    package func endSending() {
+    public func endSending() {
         guard fault == nil, SSL_is_init_finished(handle.pointer) == 1 else { return }
         ErrorQueue.clear()
         _ = stream.joining(true) { SSL_shutdown(handle.pointer) }

@@ -1,11 +1,11 @@
 import COpenSSL
-package import Kernel
+public import Kernel
 
 /// One client's TLS, and what it tells of the client.
-@LoopActor package final class TLSServerConnection: TLSConnection {
+@LoopActor public final class TLSServerConnection: TLSConnection {
     let context: TLSServerContext
 
-    package init(_ context: TLSServerContext, over source: EventSource) throws(TLSError) {
+    public init(_ context: TLSServerContext, over source: EventSource) throws(TLSError) {
         self.context = context
         try super.init(context.handle, over: source)
         SSL_set_accept_state(handle.pointer)
@@ -24,20 +24,20 @@ package import Kernel
     }
 
     /// `TLSv1.3`.
-    package var protocolVersion: String { SSL_get_version(handle.pointer).map { String(cString: $0) } ?? "" }
+    public var protocolVersion: String { SSL_get_version(handle.pointer).map { String(cString: $0) } ?? "" }
 
     /// `TLS_AES_256_GCM_SHA384`.
-    package var cipher: String {
+    public var cipher: String {
         SSL_CIPHER_get_name(SSL_get_current_cipher(handle.pointer)).map { String(cString: $0) } ?? ""
     }
 
     /// The host that the client believes to talk to, where it says so.
-    package var serverName: String? {
+    public var serverName: String? {
         SSL_get_servername(handle.pointer, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) }
     }
 
     /// The protocol that both sides have agreed upon, where the client has offered any.
-    package var applicationProtocol: String? {
+    public var applicationProtocol: String? {
         var start: UnsafePointer<UInt8>?
         var count: CUnsignedInt = 0
         SSL_get0_alpn_selected(handle.pointer, &start, &count)
@@ -47,12 +47,12 @@ package import Kernel
     // MARK: Our certificate
 
     /// How the certificate that the client was shown is signed: `RSA-SHA256`.
-    package var signatureAlgorithm: String? {
+    public var signatureAlgorithm: String? {
         SSL_get_certificate(handle.pointer).flatMap { OBJ_nid2sn(X509_get_signature_nid($0)) }.map { String(cString: $0) }
     }
 
     /// What its key is: `RSA2048`, `EC256`.
-    package var keyAlgorithm: String? {
+    public var keyAlgorithm: String? {
         guard let certificate = SSL_get_certificate(handle.pointer), let key = X509_get0_pubkey(certificate) else { return nil }
         let names = [EVP_PKEY_RSA: "RSA", EVP_PKEY_EC: "EC", EVP_PKEY_DSA: "DSA"]
         return names[EVP_PKEY_get_base_id(key)].map { "\($0)\(EVP_PKEY_get_bits(key))" }
@@ -61,12 +61,12 @@ package import Kernel
     // MARK: The client's certificate
 
     /// The number of OpenSSL's for what is wrong with the certificate: 0 for nothing, 1 where there is none.
-    package var verificationNumber: UInt32 {
+    public var verificationNumber: UInt32 {
         withCertificate { $0 == nil ? 1 : UInt32(truncatingIfNeeded: certificateFault?.number ?? 0) }
     }
 
     /// What came of asking for it. It is kept in the session, so a resumed one still knows.
-    package var verification: Verification {
+    public var verification: Verification {
         withCertificate { certificate in
             guard certificate != nil else { return .none }
             return certificateFault.map { .failed($0.reason) } ?? .success
@@ -75,7 +75,7 @@ package import Kernel
 
     /// The same, as the auth server is told it: `SUCCESS`, `NONE` or `FAILED:reason`; nil where clients are
     /// not asked for a certificate (`mail-auth-http.md`, section 2).
-    package var verificationText: String? {
+    public var verificationText: String? {
         guard context.clientVerification != .off else { return nil }
         return switch verification {
         case .none: "NONE"
@@ -84,11 +84,11 @@ package import Kernel
         }
     }
 
-    package var clientCertificate: ClientCertificate? { withCertificate { $0.map(ClientCertificate.init) } }
+    public var clientCertificate: ClientCertificate? { withCertificate { $0.map(ClientCertificate.init) } }
 
     /// Whether `ssl_verify_client` turns the client away, which is to be asked when the handshake is done. The
     /// session of one that is turned away is not for coming back to.
-    package func verificationFault() -> VerificationFault? {
+    public func verificationFault() -> VerificationFault? {
         let fault = withCertificate { verdict(on: $0) }
         if fault != nil { SSL_CTX_remove_session(context.handle.pointer, SSL_get_session(handle.pointer)) }
         return fault

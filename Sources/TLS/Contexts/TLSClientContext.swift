@@ -1,10 +1,10 @@
 import COpenSSL
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// What one server block needs to speak TLS where it is the client: with upstreams, or with its auth
 /// server. The master builds it when it loads a configuration, for it alone may read the key.
-@LoopActor package final class TLSClientContext {
+@LoopActor public final class TLSClientContext {
     let handle: ContextHandle
     let verifies: Bool
     /// The name that certificates must have, where a file says one; nil: that of the host.
@@ -18,7 +18,7 @@ package import Kernel
     /// - Parameter protocolName: what is spoken inside. It is offered by name (RFC 7301), so that a strict
     ///   server of another protocol, to which somebody has led us astray, ends the handshake. A server that
     ///   does not choose by name pays no heed.
-    package init<Leg>(_ settings: TLSClientSettings<Leg>, protocolName: String) throws(ConfigurationError) {
+    public init<Leg>(_ settings: TLSClientSettings<Leg>, protocolName: String) throws(ConfigurationError) {
         handle = try ContextHandle()
         verifies = settings.verifies
         name = settings.name
@@ -46,12 +46,12 @@ package import Kernel
 
 /// The contexts of one configuration for connections on which we are the client. Blocks that say the same share
 /// one, and with it sessions and whatever connections are kept.
-@LoopActor package final class TLSClientContexts {
+@LoopActor public final class TLSClientContexts {
     private var made: [(settings: any SettingsGroup, protocolName: String, context: TLSClientContext)] = []
 
-    package init() {}
+    public init() {}
 
-    package func context<Leg>(
+    public func context<Leg>(
         for settings: TLSClientSettings<Leg>, protocolName: String
     ) throws(ConfigurationError) -> TLSClientContext {
         let known = made.first { $0.protocolName == protocolName && $0.settings as? TLSClientSettings<Leg> == settings }

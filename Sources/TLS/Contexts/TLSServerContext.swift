@@ -1,12 +1,12 @@
 import COpenSSL
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// What one server block needs to speak TLS with its clients. The master builds it when it loads a
 /// configuration, for it alone may read the keys; workers use it after they have been forked.
-@LoopActor package final class TLSServerContext {
+@LoopActor public final class TLSServerContext {
     /// What is to be warned of.
-    package let warnings: [String]
+    public let warnings: [String]
     let handle: ContextHandle
     /// The one protocol that a client may ask for by name (RFC 7301).
     nonisolated let protocolName: [UInt8]
@@ -27,7 +27,7 @@ package import Kernel
     ///   - mode: what asks for TLS, as messages say it: `listen ... ssl` or `starttls`.
     ///   - position: where that stands.
     ///   - resumption: where sessions are kept for all blocks, workers and configurations.
-    package init(
+    public init(
         _ settings: TLSSettings, protocolName: String, identity: String, mode: String, at position: Position?,
         resumption: TLSResumption
     ) throws(ConfigurationError) {

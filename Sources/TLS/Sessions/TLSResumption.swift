@@ -1,11 +1,11 @@
 import COpenSSL
 import Configuration
-package import Kernel
+public import Kernel
 
 /// What clients need of us to come back to their sessions, in whichever worker, and after a reload too: keys
 /// for tickets, and the zones of `ssl_session_cache`. The master makes it, before it builds the contexts of
 /// a configuration, from that of the configuration before, and keeps it as long as the configuration.
-@LoopActor package final class TLSResumption {
+@LoopActor public final class TLSResumption {
     private var zones: [String: SharedSessionTable] = [:]
     private let earlierZones: [String: SharedSessionTable]
     private var chains: [Duration: TicketKeyChain]
@@ -15,7 +15,7 @@ package import Kernel
     private static let secretByteCount = 64
 
     /// - Parameter old: of the configuration that is to be replaced; nil at the start.
-    package init(continuing old: TLSResumption? = nil) {
+    public init(continuing old: TLSResumption? = nil) {
         earlierZones = old?.zones ?? [:]
         chains = old?.chains ?? [:]
     }

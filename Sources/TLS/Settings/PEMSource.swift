@@ -1,7 +1,7 @@
 import Configuration
 
 /// Where a certificate or a key comes from.
-package enum PEMSource: Sendable, Equatable {
+public enum PEMSource: Sendable, Equatable {
     /// An absolute path: what is relative starts from the folder of the main file.
     case file(String)
     /// What follows `data:` in the file itself.

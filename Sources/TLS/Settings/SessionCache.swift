@@ -2,7 +2,7 @@ import Configuration
 import Kernel
 
 /// Where sessions are kept for clients that come again: in each worker's own memory.
-package enum BuiltinSessionCache: Sendable, Equatable {
+public enum BuiltinSessionCache: Sendable, Equatable {
     /// Clients are told that sessions can be resumed, which they cannot.
     case pretended
     /// Clients are told that they cannot.
@@ -14,9 +14,9 @@ package enum BuiltinSessionCache: Sendable, Equatable {
 }
 
 /// Where sessions are kept for all workers.
-package struct SessionZone: Sendable, Equatable {
-    package let name: String
-    package let byteCount: Int
+public struct SessionZone: Sendable, Equatable {
+    public let name: String
+    public let byteCount: Int
 }
 
 /// `ssl_session_cache`, which sets two things that are inherited each by itself.

@@ -1,7 +1,7 @@
-package import Configuration
+public import Configuration
 
 /// A connection on which we are the client.
-package protocol TLSLeg: Sendable {
+public protocol TLSLeg: Sendable {
     /// The word that its directives begin with.
     static var prefix: String { get }
     /// Whether the server is told by what name we know it, where no file says.
@@ -9,39 +9,39 @@ package protocol TLSLeg: Sendable {
 }
 
 /// The connection to the upstream. As in nginx, it hears no name unasked.
-package enum UpstreamLeg: TLSLeg {
-    package static let prefix = "proxy_ssl"
-    package static let sendsName = false
+public enum UpstreamLeg: TLSLeg {
+    public static let prefix = "proxy_ssl"
+    public static let sendsName = false
 }
 
 /// The connection to the auth server. Web servers go by names, so it hears the one in its URL.
-package enum AuthServerLeg: TLSLeg {
-    package static let prefix = "auth_http_ssl"
-    package static let sendsName = true
+public enum AuthServerLeg: TLSLeg {
+    public static let prefix = "auth_http_ssl"
+    public static let sendsName = true
 }
 
 /// How TLS is spoken where we are the client: one family of directives, in the words of nginx's `stream`,
 /// for each such connection.
-package struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup, Equatable {
-    @Setting package var verifies = false
-    @Setting package var verificationDepth = 1
-    @Setting package var trustedCertificateFile: String?
-    @Setting package var revocationFile: String?
+public struct TLSClientSettings<Leg: TLSLeg>: SettingsGroup, Equatable {
+    @Setting public var verifies = false
+    @Setting public var verificationDepth = 1
+    @Setting public var trustedCertificateFile: String?
+    @Setting public var revocationFile: String?
     /// The name that the certificate must have; nil: that of the host.
-    @Setting package var name: String?
+    @Setting public var name: String?
     /// Whether the name is told at the start of the handshake; nil: as is the leg's custom.
-    @Setting package var sendsName: Bool?
-    @Setting package var certificate: PEMSource?
-    @Setting package var certificateKey: PEMSource?
-    @Setting package var passwordFile: String?
-    @Setting package var protocols: [TLSVersion] = [.tls12, .tls13]
-    @Setting package var ciphers = "DEFAULT"
-    @Setting package var openSSLCommands: [NamedValue] = []
-    @Setting package var resumesSessions = true
+    @Setting public var sendsName: Bool?
+    @Setting public var certificate: PEMSource?
+    @Setting public var certificateKey: PEMSource?
+    @Setting public var passwordFile: String?
+    @Setting public var protocols: [TLSVersion] = [.tls12, .tls13]
+    @Setting public var ciphers = "DEFAULT"
+    @Setting public var openSSLCommands: [NamedValue] = []
+    @Setting public var resumesSessions = true
 
-    package init() {}
+    public init() {}
 
-    package static var directives: [Directive<Self>] {
+    public static var directives: [Directive<Self>] {
         let (leg, blocks) = (Leg.prefix, [Block.mail, .server])
         return [
             .flag("\(leg)_verify", in: blocks, sets: \.$verifies),

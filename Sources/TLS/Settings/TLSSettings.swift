@@ -1,39 +1,39 @@
-package import Configuration
+public import Configuration
 
 /// How TLS is spoken with clients (`mail-directives.md`, section 7). All of it waits for a listener or a
 /// `starttls` that uses it, so a file may say it for servers that do not.
-package struct TLSSettings: SettingsGroup {
-    @Setting package var certificates: [PEMSource] = []
-    @Setting package var certificateKeys: [PEMSource] = []
-    @Setting package var passwordFile: String?
-    @Setting package var compressesCertificates = false
-    @Setting package var dhParametersFile: String?
-    @Setting package var curves = "auto"
-    @Setting package var protocols: [TLSVersion] = [.tls12, .tls13]
-    @Setting package var ciphers = "HIGH:!aNULL:!MD5"
-    @Setting package var prefersServerCiphers = false
-    @Setting package var builtinSessionCache = BuiltinSessionCache.pretended
-    @Setting package var sessionZone: SessionZone?
-    @Setting package var sessionTimeout = Duration.seconds(5 * 60)
-    @Setting package var sendsSessionTickets = true
-    @Setting package var sessionTicketKeyFiles: [String] = []
-    @Setting package var clientVerification = ClientVerification.off
-    @Setting package var verificationDepth = 1
-    @Setting package var clientCertificateFile: String?
-    @Setting package var trustedCertificateFile: String?
-    @Setting package var revocationFile: String?
-    @Setting package var openSSLCommands: [NamedValue] = []
+public struct TLSSettings: SettingsGroup {
+    @Setting public var certificates: [PEMSource] = []
+    @Setting public var certificateKeys: [PEMSource] = []
+    @Setting public var passwordFile: String?
+    @Setting public var compressesCertificates = false
+    @Setting public var dhParametersFile: String?
+    @Setting public var curves = "auto"
+    @Setting public var protocols: [TLSVersion] = [.tls12, .tls13]
+    @Setting public var ciphers = "HIGH:!aNULL:!MD5"
+    @Setting public var prefersServerCiphers = false
+    @Setting public var builtinSessionCache = BuiltinSessionCache.pretended
+    @Setting public var sessionZone: SessionZone?
+    @Setting public var sessionTimeout = Duration.seconds(5 * 60)
+    @Setting public var sendsSessionTickets = true
+    @Setting public var sessionTicketKeyFiles: [String] = []
+    @Setting public var clientVerification = ClientVerification.off
+    @Setting public var verificationDepth = 1
+    @Setting public var clientCertificateFile: String?
+    @Setting public var trustedCertificateFile: String?
+    @Setting public var revocationFile: String?
+    @Setting public var openSSLCommands: [NamedValue] = []
     /// `ssl on`, as files say that were written before `listen … ssl`.
-    @Setting package var isOnEverywhere = false
+    @Setting public var isOnEverywhere = false
 
     /// Whether clients are asked for certificates, and what becomes of those without a good one.
-    package enum ClientVerification: Sendable { case off, on, optional, optionalWithoutAuthority }
+    public enum ClientVerification: Sendable { case off, on, optional, optionalWithoutAuthority }
 
-    package init() {}
+    public init() {}
 
     private static let blocks: [Block] = [.mail, .server]
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .flag("ssl", in: blocks, sets: \.$isOnEverywhere)
             .deprecated(inFavorOf: "listen ... ssl"),
         .pemSources("ssl_certificate", in: blocks, sets: \.$certificates),

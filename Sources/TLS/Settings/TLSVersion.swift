@@ -1,5 +1,5 @@
 /// A version of the protocol, as `ssl_protocols` and its like name it.
-package enum TLSVersion: String, Sendable, CaseIterable {
+public enum TLSVersion: String, Sendable, CaseIterable {
     case ssl2 = "SSLv2"
     case ssl3 = "SSLv3"
     case tls1 = "TLSv1"

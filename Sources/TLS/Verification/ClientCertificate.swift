@@ -1,16 +1,16 @@
 import COpenSSL
 
 /// What a client's certificate says, in the forms that the auth server is told (`mail-auth-http.md`, section 2).
-package struct ClientCertificate: Equatable, Sendable {
+public struct ClientCertificate: Equatable, Sendable {
     /// Distinguished names as RFC 2253 writes them: `CN=cli ent,O=A B\, Inc,C=DE`.
-    package let subject: String, issuer: String
+    public let subject: String, issuer: String
     /// Upper-case hex.
-    package let serial: String
+    public let serial: String
     /// The SHA-1 of the whole certificate in lower-case hex.
-    package let fingerprint: String
-    package let pem: String
+    public let fingerprint: String
+    public let pem: String
     /// The common name of the subject.
-    package let commonName: String?
+    public let commonName: String?
 
     init(_ certificate: OpaquePointer) {
         subject = text { X509_NAME_print_ex($0, X509_get_subject_name(certificate), 0, openssl_print_rfc2253) }

@@ -3,14 +3,14 @@ import Configuration
 
 /// What came of asking a client for its certificate, as the auth server is told: `SUCCESS`, `NONE` or
 /// `FAILED:reason`.
-package enum Verification: Equatable, Sendable {
+public enum Verification: Equatable, Sendable {
     case none, success
     /// OpenSSL's words for it.
     case failed(String)
 }
 
 /// Why `ssl_verify_client` turns a client away (`mail-tls.md`, section 6).
-package enum VerificationFault: Error, Equatable, Sendable {
+public enum VerificationFault: Error, Equatable, Sendable {
     /// The number of OpenSSL's for it, and its words: `(18:self-signed certificate)`.
     case certificateError(String)
     case missing

@@ -1,10 +1,10 @@
-package import Kernel
+public import Kernel
 
 /// Where a block's records go: each to every destination whose level admits it.
-@LoopActor package final class ErrorLog {
-    package typealias Destination = LogDestination
+@LoopActor public final class ErrorLog {
+    public typealias Destination = LogDestination
 
-    package let destinations: [LogDestination]
+    public let destinations: [LogDestination]
     /// What `error_log_user_tag` attaches to each record.
     private let tags: [String]
     /// Whether all destinations take everything: the log of a client that `debug_connection` names.
@@ -13,11 +13,11 @@ package import Kernel
     private var finestLevel = 0
     private let debugClasses: DebugClasses
     /// Whether records of `warn` and worse also go to the terminal: until the server runs.
-    package var copiesToTerminal = false {
+    public var copiesToTerminal = false {
         didSet { finestLevel = finest }
     }
 
-    package init(_ destinations: [LogDestination], tags: [String] = [], isDebugging: Bool = false) {
+    public init(_ destinations: [LogDestination], tags: [String] = [], isDebugging: Bool = false) {
         self.destinations = destinations
         self.tags = tags
         self.isDebugging = isDebugging && !destinations.isEmpty
@@ -34,22 +34,22 @@ package import Kernel
     }
 
     /// A log of no destination: what matters reaches the terminal.
-    package static func forTerminalOnly() -> ErrorLog {
+    public static func forTerminalOnly() -> ErrorLog {
         let log = ErrorLog([])
         log.copiesToTerminal = true
         return log
     }
 
     /// The same destinations, each of which takes everything.
-    package var ofDebuggedConnection: ErrorLog { ErrorLog(destinations, tags: tags, isDebugging: true) }
+    public var ofDebuggedConnection: ErrorLog { ErrorLog(destinations, tags: tags, isDebugging: true) }
 
     /// Those destinations that can always be written to: where it is told that others could not.
-    package var filesOnly: ErrorLog { ErrorLog(destinations.filter { $0.file != nil }) }
+    public var filesOnly: ErrorLog { ErrorLog(destinations.filter { $0.file != nil }) }
 
     func reachesTerminal(_ level: LogLevel) -> Bool { copiesToTerminal && level <= .warn }
 
     /// Writes a record. Neither message nor context is even made where no destination takes it.
-    package func write(
+    public func write(
         _ level: LogLevel, _ message: @autoclosure () -> String, reason: String? = nil,
         context: @autoclosure () -> LogContext? = nil
     ) {
@@ -58,13 +58,13 @@ package import Kernel
     }
 
     /// Writes a record about a system call that failed.
-    package func write(_ level: LogLevel, _ error: KernelError, context: @autoclosure () -> LogContext? = nil) {
+    public func write(_ level: LogLevel, _ error: KernelError, context: @autoclosure () -> LogContext? = nil) {
         guard level.rawValue <= finestLevel else { return }
         write(level, "\(error.call) failed", reason: error.reason, context: context())
     }
 
     /// Writes a record of level `debug`, for destinations that want to know of such things.
-    package func debug(
+    public func debug(
         _ kind: DebugClasses, _ message: @autoclosure () -> String, context: @autoclosure () -> LogContext? = nil
     ) {
         guard debugClasses.contains(kind) else { return }

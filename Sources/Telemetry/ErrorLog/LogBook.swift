@@ -1,9 +1,9 @@
-package import Configuration
-package import Kernel
+public import Configuration
+public import Kernel
 
 /// The destinations of one configuration: each file is opened once, however many blocks name it, and logs
 /// that say the same share what the rate of their records allows.
-@LoopActor package final class LogBook {
+@LoopActor public final class LogBook {
     /// A test writes no file that is not there.
     private let isTest: Bool
     private let standardPath: String?
@@ -20,14 +20,14 @@ package import Kernel
     /// - Parameters:
     ///   - standardPath: the file of a configuration that names none, nil for the standard error.
     ///   - older: the book of the generation before, whose rings go on.
-    package init(isTest: Bool, standardPath: String?, continuing older: LogBook?) {
+    public init(isTest: Bool, standardPath: String?, continuing older: LogBook?) {
         self.isTest = isTest
         self.standardPath = standardPath
         olderRings = older?.rings ?? [:]
     }
 
     /// Opens the process's own log: what cannot be written elsewhere is told there, so it always has a file.
-    package func openMain(_ settings: ErrorLogSettings) throws(ConfigurationError) -> ErrorLog {
+    public func openMain(_ settings: ErrorLogSettings) throws(ConfigurationError) -> ErrorLog {
         var targets = settings.targets
         if !targets.contains(where: \.place.isFile) {
             targets.append(LogTarget(standardPath.map { .file($0) } ?? .standardError))
@@ -38,13 +38,13 @@ package import Kernel
     }
 
     /// Opens the log of a server block, which is the process's where it says nothing else.
-    package func open(_ settings: ErrorLogSettings) throws(ConfigurationError) -> ErrorLog {
+    public func open(_ settings: ErrorLogSettings) throws(ConfigurationError) -> ErrorLog {
         if let main, main.targets == settings.targets { return ErrorLog(main.log.destinations, tags: settings.userTags) }
         return try open(settings.targets, tags: settings.userTags)
     }
 
     /// To be called when all logs are open.
-    package func complete() {
+    public func complete() {
         olderRings = [:]
         guard let main else { return }
         for server in servers.values { server.complaints = main.log.filesOnly }
@@ -125,7 +125,7 @@ package import Kernel
     ///   - owner: the user that workers run as, when the master gives files to it.
     ///   - log: is told of those that cannot be opened, and stay as they are.
     ///   - done: called when files have been opened, now and later.
-    package func reopenFiles(owner: UInt32?, log: ErrorLog, done: @escaping @LoopActor () -> Void) {
+    public func reopenFiles(owner: UInt32?, log: ErrorLog, done: @escaping @LoopActor () -> Void) {
         retry.stop()
         reopen(files, owner, log, done) { log.write(.emerg, $0) }
     }

@@ -1,21 +1,21 @@
-package import Kernel
+public import Kernel
 
 /// What a session's log lines end in, in nginx's words and order (`logging.md`, section 2).
-package struct LogContext: Sendable {
+public struct LogContext: Sendable {
     /// The session's number, unique over all workers.
-    package let connection: UInt64
+    public let connection: UInt64
     /// The client's address without port.
-    package var client: String
+    public var client: String
     /// The listener's address, as configured.
-    package let server: String
-    package var login: [UInt8] = []
+    public let server: String
+    public var login: [UInt8] = []
     /// Where it leads, as text only where it is told.
-    package var upstream: SocketAddress?
-    package var usesStartTLS = false
+    public var upstream: SocketAddress?
+    public var usesStartTLS = false
     /// What the session is doing: ` while …`; nil where nginx says nothing.
-    package var activity: StaticString?
+    public var activity: StaticString?
 
-    package init(connection: UInt64, client: String, server: String, activity: StaticString? = nil) {
+    public init(connection: UInt64, client: String, server: String, activity: StaticString? = nil) {
         self.connection = connection
         self.client = client
         self.server = server
@@ -23,7 +23,7 @@ package struct LogContext: Sendable {
     }
 
     /// The session's number alone, for the line that precedes all context.
-    package static func numbered(_ connection: UInt64) -> LogContext {
+    public static func numbered(_ connection: UInt64) -> LogContext {
         LogContext(connection: connection, client: "", server: "")
     }
 
@@ -37,7 +37,7 @@ package struct LogContext: Sendable {
     }
 
     /// What of it has a name, in JSON and in `filter=`.
-    package enum Property: String, Sendable, CaseIterable {
+    public enum Property: String, Sendable, CaseIterable {
         case action, client, server, starttls, login, upstream
     }
 

@@ -1,16 +1,16 @@
-package import Kernel
+public import Kernel
 
 /// Where the records of one `error_log` go, and which of them. Logs that inherit it share it, and with it
 /// what its rate still allows.
-@LoopActor package final class LogDestination {
+@LoopActor public final class LogDestination {
     let sink: LogSink
-    package nonisolated let level: LogLevel
+    public nonisolated let level: LogLevel
     nonisolated let debugClasses: DebugClasses
     private let format: LogFormat
     private let sieves: [LogSieve]
     private var rate: LogRate?
 
-    package convenience init(file: LogFile, level: LogLevel) {
+    public convenience init(file: LogFile, level: LogLevel) {
         self.init(.file(file), level: level, debugClasses: .all, format: .plain, sieves: [], rate: nil)
     }
 
@@ -26,8 +26,8 @@ package import Kernel
     }
 
     /// The file that it is, where it is one, or the standard error.
-    package var file: LogFile? { if case .file(let file) = sink { file } else { nil } }
-    package var isStandardError: Bool { file.map { $0.path == nil } ?? false }
+    public var file: LogFile? { if case .file(let file) = sink { file } else { nil } }
+    public var isStandardError: Bool { file.map { $0.path == nil } ?? false }
 
     /// - Parameter kind: what a record of level `debug` is about.
     func admits(_ level: LogLevel, _ kind: DebugClasses) -> Bool {
@@ -69,7 +69,7 @@ package import Kernel
     }
 }
 
-package enum LogFormat: String, Sendable, Hashable {
+public enum LogFormat: String, Sendable, Hashable {
     case plain = "default"
     case json
 }

@@ -1,9 +1,9 @@
-package import Kernel
+public import Kernel
 
 /// A file that records go to, each with one write. Several logs may share it.
-@LoopActor package final class LogFile {
+@LoopActor public final class LogFile {
     /// Nil for the standard error, which is never opened or closed.
-    package nonisolated let path: String?
+    public nonisolated let path: String?
     private var descriptor: FileDescriptor?
     /// The second in which the disk was found full: until it ends nothing is tried again.
     private var fullSince = 0
@@ -14,16 +14,16 @@ package import Kernel
     }
 
     /// The standard error.
-    package static let standardError = LogFile(path: nil, descriptor: nil)
+    public static let standardError = LogFile(path: nil, descriptor: nil)
 
     /// Opens a file, or makes it.
-    package static func open(_ path: String) throws(KernelError) -> LogFile {
+    public static func open(_ path: String) throws(KernelError) -> LogFile {
         LogFile(path: path, descriptor: try Files.openForAppending(path))
     }
 
     /// Opens the path anew, after the file was moved away. Where that fails, the old one stays in use.
     /// - Parameter owner: the user to whom root gives the file, so that workers can do the same.
-    package func reopen(owner: UInt32?) throws(KernelError) {
+    public func reopen(owner: UInt32?) throws(KernelError) {
         guard let path else { return }
         if let owner {
             descriptor = try Files.openForAppending(path, givingTo: owner)
@@ -40,7 +40,7 @@ package import Kernel
     }
 
     /// Makes what this process writes to its standard error go to this file.
-    package func takeOverStandardError() throws(KernelError) {
+    public func takeOverStandardError() throws(KernelError) {
         try descriptor?.duplicate(onto: FileDescriptor.standardError)
     }
 

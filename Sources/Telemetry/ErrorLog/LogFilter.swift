@@ -1,9 +1,9 @@
 import Kernel
 
 /// Which records of those that a destination's level admits it takes: `filter=TYPE:PATTERN`.
-package struct LogFilter: Sendable, Hashable {
+public struct LogFilter: Sendable, Hashable {
     /// What of a record is looked at.
-    package enum Subject: Sendable, Hashable {
+    public enum Subject: Sendable, Hashable {
         /// Message, reason and context.
         case logline
         case message
@@ -12,7 +12,7 @@ package struct LogFilter: Sendable, Hashable {
         case property(LogContext.Property)
     }
 
-    package enum Pattern: Sendable, Hashable {
+    public enum Pattern: Sendable, Hashable {
         case containing(String)
         case exactly(String)
         /// An extended regular expression.
@@ -30,10 +30,10 @@ package struct LogFilter: Sendable, Hashable {
         }
     }
 
-    package let subject: Subject
-    package let pattern: Pattern
+    public let subject: Subject
+    public let pattern: Pattern
 
-    package init(_ subject: Subject, _ pattern: Pattern) {
+    public init(_ subject: Subject, _ pattern: Pattern) {
         self.subject = subject
         self.pattern = pattern
     }

@@ -1,20 +1,20 @@
-package import Kernel
+public import Kernel
 
 /// One line of the error log: `YYYY/MM/DD HH:MM:SS [LEVEL] PID#TID: *CONN MESSAGE (ERRNO: TEXT)CONTEXT`
 /// (`logging.md`, section 2). The only builder of log lines.
-package struct LogLine {
+public struct LogLine: Sendable {
     /// The whole line, its end included.
-    package static let maximumByteCount = 2048
+    public static let maximumByteCount = 2048
 
-    package let level: LogLevel
-    package let message: String
+    public let level: LogLevel
+    public let message: String
     /// `98: Address already in use`, where a system call failed.
-    package let reason: String?
-    package let context: LogContext?
+    public let reason: String?
+    public let context: LogContext?
     /// What `error_log_user_tag` attaches.
-    package let tags: [String]
+    public let tags: [String]
 
-    package init(
+    public init(
         _ level: LogLevel, _ message: String, reason: String? = nil, context: LogContext? = nil, tags: [String] = []
     ) {
         self.level = level
@@ -25,7 +25,7 @@ package struct LogLine {
     }
 
     /// The line for a file. The process has one thread, so its number is the process's.
-    package func bytes(at time: WallClock, process: Int32) -> [UInt8] {
+    public func bytes(at time: WallClock, process: Int32) -> [UInt8] {
         var line: [UInt8] = []
         line.reserveCapacity(256)
         line.append(decimal: time.year, digits: 4)
@@ -47,7 +47,7 @@ package struct LogLine {
     }
 
     /// The line for the terminal, while a server starts: `martlet: [LEVEL] MESSAGE (ERRNO: TEXT)CONTEXT`.
-    package var terminalBytes: [UInt8] {
+    public var terminalBytes: [UInt8] {
         var line = Array("martlet: [\(level.name)] ".utf8)
         appendText(to: &line)
         line.append(0x0A)

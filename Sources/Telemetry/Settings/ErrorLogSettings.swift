@@ -1,17 +1,17 @@
-package import Configuration
+public import Configuration
 import Kernel
 
 /// Where records go, as `error_log` says: the whole list of an inner block replaces the outer one's.
-package struct ErrorLogSettings: SettingsGroup {
-    @Setting package var targets: [LogTarget] = []
+public struct ErrorLogSettings: SettingsGroup {
+    @Setting public var targets: [LogTarget] = []
     /// What is attached to the records of a server, for filters to go by.
-    @Setting package var userTags: [String] = []
+    @Setting public var userTags: [String] = []
     /// What can be told only when the block is whole, as Angie does.
     private var unknownProperty: String?
 
-    package init() {}
+    public init() {}
 
-    package static let directives: [Directive<Self>] = [
+    public static let directives: [Directive<Self>] = [
         .custom(
             "error_log", in: [.main, .mail, .server], takes: .atLeast(1), inherits: \.$targets,
             handler: { (group, call) throws(DirectiveFault) in
@@ -22,14 +22,14 @@ package struct ErrorLogSettings: SettingsGroup {
         .words("error_log_user_tag", in: [.mail, .server], takes: .exactly(1), sets: \.$userTags),
     ]
 
-    package mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
+    public mutating func finish(_ block: Block, at position: Position?, in settings: Settings) throws(ConfigurationError) {
         if let unknownProperty { throw ConfigurationError(unknownProperty, isAfterParsing: block == .main) }
     }
 }
 
 /// A destination as one `error_log` has it.
-package struct LogTarget: Sendable, Hashable {
-    package enum Place: Sendable, Hashable {
+public struct LogTarget: Sendable, Hashable {
+    public enum Place: Sendable, Hashable {
         case file(String)
         case standardError
         case syslog(SyslogServer)
@@ -38,18 +38,18 @@ package struct LogTarget: Sendable, Hashable {
     }
 
     /// Records a second of a destination that says nothing of it.
-    package static let standardRate = 1000
+    public static let standardRate = 1000
 
-    package let place: Place
-    package fileprivate(set) var level = LogLevel.error
-    package fileprivate(set) var debugClasses = DebugClasses.all
-    package fileprivate(set) var format = LogFormat.plain
-    package fileprivate(set) var filters: [LogFilter] = []
+    public let place: Place
+    public fileprivate(set) var level = LogLevel.error
+    public fileprivate(set) var debugClasses = DebugClasses.all
+    public fileprivate(set) var format = LogFormat.plain
+    public fileprivate(set) var filters: [LogFilter] = []
     /// Records a second; 0: as many as there are.
-    package fileprivate(set) var rate = standardRate
+    public fileprivate(set) var rate = standardRate
 
     /// Everything of level `error`.
-    package init(_ place: Place) { self.place = place }
+    public init(_ place: Place) { self.place = place }
 }
 
 /// Reads the words of an `error_log` (`logging.md`, sections 1 and 8).

@@ -3,7 +3,7 @@ import Kernel
 
 /// Who takes records over the network or through a socket in the file system, and how they are labelled:
 /// `syslog:server=ADDRESS[,facility=…][,severity=…][,tag=…][,nohostname]` (`logging.md`, section 4).
-package struct SyslogServer: Sendable, Hashable {
+public struct SyslogServer: Sendable, Hashable {
     let address: SocketAddress
     /// As the file has it, for messages.
     let name: String
