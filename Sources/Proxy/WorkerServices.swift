@@ -13,6 +13,8 @@ import Telemetry
     private var sessions = Roster<Session>()
     private var relays = Roster<Relay>()
     private var pipes = PipePool()
+    /// Runs while relays are cut off.
+    private let nextCutOff = LoopTimer()
     /// Called when the last session has ended.
     public var whenEmpty: (@LoopActor () -> Void)?
 
@@ -123,10 +125,22 @@ import Telemetry
         if isEmpty { whenEmpty?() }
     }
 
-    /// Ends every session now: those before login with their protocol's farewell.
+    /// How many relays are cut off at once, and how long it is until the next are. Who has been may come back at once,
+    /// and the workers that are met with all of them, on this processor too, serve others meanwhile.
+    static let cutOffCount = 32
+    private static let cutOffPause = Duration.milliseconds(1)
+
+    /// Ends every session: those before login with their protocol's farewell, relays some at a time.
     public func cutOffAll() {
         for session in sessions.members { session.interrupt(.shuttingDown) }
-        for relay in relays.members { relay.cutOff() }
+        cutOffRelays()
+    }
+
+    private func cutOffRelays() {
+        for relay in Array(relays.members.suffix(Self.cutOffCount)) { relay.cutOff() }
+        guard !relays.isEmpty else { return nextCutOff.end() }
+        nextCutOff.action = { [self] in cutOffRelays() }
+        nextCutOff.start(after: Self.cutOffPause)
     }
 }
 

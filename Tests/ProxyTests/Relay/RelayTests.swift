@@ -21,9 +21,11 @@ import Testing
 
         init(
             toUpstream: String = "", toClient: String = "", inactivityLimit: Duration = .seconds(3600),
-            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil, overTCP: Bool = false
+            halfCloseLimit: Duration = .seconds(3600), pipes: Int = 0, waveDuration: Duration? = nil, overTCP: Bool = false,
+            worker: WorkerServices? = nil
         ) throws {
-            worker = try .withRoom(for: 2 + pipes * Pipe.descriptorCount)
+            let worker = try worker ?? .withRoom(for: 2 + pipes * Pipe.descriptorCount)
+            self.worker = worker
             for _ in 0..<2 { #expect(worker.takeConnection()) }
             // Only TCP lets anything gather.
             clientPair = try WatchedPair(Recorder(), overTCP: overTCP || waveDuration != nil)
@@ -464,6 +466,26 @@ import Testing
             #expect(try bench.records == ["shutdown timeout while proxying" + Self.context])
             #expect(try bench.hearEnd(bench.client) == [])
             #expect(try bench.hearEnd(bench.upstream) == [])
+        }
+    }
+
+    @Test func `many are cut off some at a time, and others have their turn between`() throws {
+        try onLoop {
+            let count = 3 * WorkerServices.cutOffCount + 1
+            let worker = try WorkerServices.withRoom(for: 2 * count)
+            let benches = try (0..<count).map { _ in try Bench(worker: worker) }
+            var ends = 0
+            worker.whenEmpty = { ends += 1 }
+            worker.cutOffAll()
+            var steps = [worker.room]
+            try runLoop {
+                if steps.last != worker.room { steps.append(worker.room) }
+                return worker.isEmpty
+            }
+            let step = 2 * WorkerServices.cutOffCount
+            #expect(steps == [step, 2 * step, 3 * step, 2 * count])
+            #expect(ends == 1)
+            withExtendedLifetime(benches) {}
         }
     }
 
