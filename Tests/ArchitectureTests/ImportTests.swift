@@ -59,6 +59,15 @@ private func isModifier(_ word: Substring) -> Bool {
         for room in rooms { #expect(try Repository.swiftFiles(below: "Sources/\(room)").isEmpty) }
     }
 
+    /// What is `package` the compiler neither inlines nor specializes in other rooms.
+    @Test func `rooms share by what is public`() throws {
+        for (path, text) in try Repository.swiftFiles(below: "Sources") {
+            for line in text.split(separator: "\n") where !line.drop(while: { $0 == " " }).hasPrefix("//") {
+                #expect(!line.split(separator: " ").contains("package"), "\(path) keeps to the package: \(line)")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("import Kernel", "Kernel"), ("package import Kernel", "Kernel"), ("@testable import Kernel", "Kernel"),
         ("import struct Kernel.Stream", "Kernel"), ("    import Kernel", "Kernel"), ("important(Kernel)", nil),
