@@ -10,7 +10,7 @@ import Glibc
     nonisolated public let unownedExecutor = loop.asUnownedSerialExecutor()
 
     /// Enters the actor from code that the loop or `main` calls: both are on the one thread there is.
-    @inlinable nonisolated public static func assumeIsolated<Result>(_ body: @LoopActor () -> Result) -> Result {
+    nonisolated public static func assumeIsolated<Result>(_ body: @LoopActor () -> Result) -> Result {
         withoutActuallyEscaping(body) { unsafeBitCast($0, to: (() -> Result).self)() }
     }
 }
